@@ -1,0 +1,49 @@
+"""Constants of the wire. Generated from src/wire/spec.ts by tools/gen.ts; do not edit."""
+
+from typing import Final
+
+BOARD_BYTES: Final = 64
+FRAME_BYTES_MAX: Final = 16777216
+FRAME_HEADER_BYTES: Final = 12
+REQUEST_WINDOW_BYTES: Final = 262144
+RESPONSE_WINDOW_BYTES: Final = 1048576
+WIRE_VERSION: Final = 1
+
+CANCEL_REASON_CLIENT_GONE: Final = 1
+CANCEL_REASON_TIMEOUT: Final = 2
+CANCEL_REASON_SHUTDOWN: Final = 3
+CANCEL_REASON_HALF_CLOSED: Final = 4
+
+FLAG_END: Final = 1
+FLAG_LENGTH: Final = 2
+FLAG_EXPECT: Final = 4
+FLAG_TRAILERS_OK: Final = 8
+FLAG_UPGRADE: Final = 16
+FLAG_CLOSE: Final = 32
+
+REQUEST: Final = 1
+BODY: Final = 2
+TRAILERS: Final = 3
+CREDIT: Final = 4
+CANCEL: Final = 5
+PING: Final = 6
+PONG: Final = 7
+DRAIN: Final = 8
+FILE_OPENED: Final = 9
+HELLO: Final = 16
+RESPONSE: Final = 17
+DATA: Final = 18
+RESPONSE_TRAILERS: Final = 19
+INFORMATIONAL: Final = 20
+FILE: Final = 21
+RESET: Final = 22
+GIVE_BACK: Final = 23
+WORKER_CREDIT: Final = 24
+WORKER_PING: Final = 25
+WORKER_PONG: Final = 26
+
+RESET_REASON_APP_ERROR: Final = 1
+RESET_REASON_BODY_SHORT: Final = 2
+RESET_REASON_CANCELLED: Final = 3
+RESET_REASON_TIMEOUT: Final = 4
+RESET_REASON_BODY_LONG: Final = 5

@@ -1,0 +1,63 @@
+/**
+ * Every refusal that a client can meet, once: a stable code, the status, and what becomes of the connection.
+ * `close: true` where framing is in doubt or no further request should come (RFC 9112 section 9.6).
+ */
+
+export interface ErrorSpec {
+  readonly status: number;
+  readonly close: boolean;
+  /** One sentence for the log and the body. */
+  readonly text: string;
+}
+
+export const ERRORS = {
+  "request-line-invalid": { status: 400, close: true, text: "The request line is malformed." },
+  "request-line-too-long": { status: 414, close: true, text: "The request line is too long." },
+  "method-invalid": { status: 400, close: true, text: "The method is not a token." },
+  "target-invalid": { status: 400, close: true, text: "The request target is malformed." },
+  "target-nul": { status: 400, close: true, text: "The request target decodes to a NUL byte." },
+  "version-invalid": { status: 400, close: true, text: "The HTTP version is malformed." },
+  "version-unsupported": { status: 505, close: true, text: "Only HTTP/1.0 and HTTP/1.1 are spoken here." },
+  "tls-on-plain-port": { status: 400, close: true, text: "A TLS handshake came to a plain HTTP port." },
+  "h2-preface-unsupported": { status: 505, close: true, text: "HTTP/2 is not spoken on this port." },
+  "line-ending-invalid": { status: 400, close: true, text: "A line does not end with CR LF." },
+  "header-name-invalid": { status: 400, close: true, text: "A header name is not a token." },
+  "header-value-invalid": { status: 400, close: true, text: "A header value holds a control character." },
+  "header-folded": { status: 400, close: true, text: "A header line is folded (obs-fold)." },
+  "header-too-large": { status: 431, close: true, text: "The header section is too large." },
+  "header-count": { status: 431, close: true, text: "There are too many header lines." },
+  "host-missing": { status: 400, close: true, text: "An HTTP/1.1 request needs a Host header." },
+  "host-duplicate": { status: 400, close: true, text: "There is more than one Host header." },
+  "host-invalid": { status: 400, close: true, text: "The Host header is malformed." },
+  "content-type-duplicate": { status: 400, close: true, text: "There is more than one Content-Type header." },
+  "content-length-invalid": { status: 400, close: true, text: "Content-Length is not one decimal number." },
+  "content-length-duplicate": { status: 400, close: true, text: "There is more than one Content-Length." },
+  "transfer-encoding-unsupported": { status: 501, close: true, text: "Only the transfer coding chunked is known." },
+  "transfer-encoding-invalid": { status: 400, close: true, text: "Transfer-Encoding is malformed." },
+  "transfer-encoding-with-length": {
+    status: 400,
+    close: true,
+    text: "Transfer-Encoding and Content-Length came together.",
+  },
+  "transfer-encoding-http10": { status: 400, close: true, text: "Transfer-Encoding came with HTTP/1.0." },
+  "expectation-unknown": { status: 417, close: true, text: "Only the expectation 100-continue is known." },
+  "chunk-invalid": { status: 400, close: true, text: "The chunked body is malformed." },
+  "trailer-invalid": { status: 400, close: true, text: "The trailer section is malformed." },
+  "trailer-too-large": { status: 431, close: true, text: "The trailer section is too large." },
+  "connect-refused": { status: 501, close: true, text: "CONNECT is not served." },
+  "body-too-large": { status: 413, close: true, text: "The request body is larger than the limit." },
+  "header-timeout": { status: 408, close: true, text: "The request head did not arrive in time." },
+  "body-timeout": { status: 408, close: true, text: "The request body did not arrive in time." },
+  "body-too-slow": { status: 408, close: true, text: "The request body arrives below the minimum rate." },
+  "queue-full": { status: 503, close: false, text: "Every worker is busy and the queue is full." },
+  "queue-timeout": { status: 503, close: false, text: "No worker became free in time." },
+  "no-workers": { status: 503, close: false, text: "No worker is running." },
+  "connections-full": { status: 503, close: true, text: "The limit of connections is reached." },
+  "worker-lost": { status: 502, close: false, text: "The worker died while it answered." },
+  "worker-timeout": { status: 504, close: false, text: "The app did not answer in time." },
+  "app-failed": { status: 500, close: false, text: "The app failed." },
+  "response-file-missing": { status: 500, close: false, text: "The file to send cannot be opened." },
+  "stopping": { status: 503, close: true, text: "The server is stopping." },
+} as const satisfies Record<string, ErrorSpec>;
+
+export type ErrorCode = keyof typeof ERRORS;
