@@ -1,0 +1,357 @@
+/**
+ * The Backend over workers: gives each request to the worker that can start it soonest, keeps what can't start in one bounded
+ * queue, and settles what becomes of requests when a worker goes.
+ *
+ * Loss rules: a request that a dead worker had not begun is always sent to another one; a begun one only when its method is safe and no
+ * byte of the response has come; otherwise the client gets 502.
+ */
+import { CancelReason, REQUEST_WINDOW_BYTES } from "../wire/spec.ts";
+import type { ErrorCode } from "../core/errors.ts";
+import type { HeadForm, RequestHead } from "../proto/events.ts";
+import { Stage, type Backend, type Exchange } from "../exchange/exchange.ts";
+import { DispatchQueue } from "./queue.ts";
+import type { LinkOwner, WorkerLink } from "./worker-link.ts";
+
+/** A request that killed two workers is not given a third. */
+const ATTEMPTS_MAX = 3;
+/** How long a full worker may go unlooked at while requests queue: it may have begun some without saying a word. */
+const PUMP_MS = 1;
+
+export interface PoolOptions {
+  queueMax: number;
+  /** Milliseconds; 0: requests wait as long as their clients do. */
+  queueTimeoutMs: number;
+  /** After a cancelled request has not ended for so long the worker counts as stuck. */
+  interruptMs: number;
+  /** A worker that has work and says nothing for so long counts as stuck; 0 never. */
+  silentMs: number;
+}
+
+export interface PoolEvents {
+  onStuck(link: WorkerLink, what: StuckRequest): void;
+  onDrained(link: WorkerLink): void;
+  onProtocolError(link: WorkerLink, what: string): void;
+}
+
+export interface StuckRequest {
+  stream: number;
+  method: string;
+  target: string;
+  seconds: number;
+}
+
+/** A stream that was told to end and has not. */
+interface Straggler {
+  link: WorkerLink;
+  since: number;
+  what: StuckRequest;
+}
+
+export class WorkerPool implements Backend, LinkOwner {
+  form: HeadForm | null = null;
+  /** Counters for metrics. */
+  readonly counts: { dispatched: number; queued: number; returned: number; retried: number; lost: number } = {
+    dispatched: 0,
+    queued: 0,
+    returned: 0,
+    retried: 0,
+    lost: 0,
+  };
+  readonly #options: PoolOptions;
+  readonly #events: PoolEvents;
+  readonly #now: () => number;
+  readonly #links: WorkerLink[] = [];
+  readonly #queue: DispatchQueue = new DispatchQueue();
+  #dirty: WorkerLink[] = [];
+  #next = 0;
+  #flushPlanned = false;
+  #pumpPlanned = false;
+  #stragglers: Straggler[] = [];
+  /** Why no worker will come; null while one may. */
+  #hopeless = false;
+
+  constructor(options: PoolOptions, events: PoolEvents, now: () => number) {
+    this.#options = options;
+    this.#events = events;
+    this.#now = now;
+  }
+
+  get links(): readonly WorkerLink[] {
+    return this.#links;
+  }
+
+  get queueSize(): number {
+    return this.#queue.size;
+  }
+
+  // Links
+
+  add(link: WorkerLink): void {
+    this.#links.push(link);
+    this.form = link.facts.form;
+    this.#hopeless = false;
+    this.pump();
+  }
+
+  /** The link is closed: settles its requests. */
+  remove(link: WorkerLink): void {
+    const at = this.#links.indexOf(link);
+    if (at < 0) return;
+    this.#links.splice(at, 1);
+    this.#stragglers = this.#stragglers.filter((one) => one.link !== link);
+    const lost = link.abandon();
+    for (let i = lost.length - 1; i >= 0; i--) this.#settleLost(link, lost[i]!);
+    this.pump();
+  }
+
+  /** No more requests go to this worker; `onDrained` says when its last one is over. */
+  drain(link: WorkerLink): void {
+    link.draining = true;
+    this.#checkDrained(link);
+  }
+
+  /** There is no worker and none will come: what waits is refused, until a link is added. */
+  giveUp(): void {
+    this.#hopeless = true;
+    for (let x = this.#queue.shift(); x !== null; x = this.#queue.shift()) this.#refuse(x, "no-workers");
+  }
+
+  received(link: WorkerLink, chunk: Buffer): void {
+    link.receive(chunk, this.#now());
+    if (link.draining) this.#checkDrained(link);
+    if (this.#queue.size > 0) this.pump();
+  }
+
+  // Backend
+
+  submit(x: Exchange, head: RequestHead, constant: Buffer): void {
+    x.attempts = 0;
+    x.queuedMs = 0;
+    x.requestCredit = REQUEST_WINDOW_BYTES;
+    const link = this.#queue.size === 0 ? this.#pick(x.form) : null;
+    if (link !== null) {
+      this.counts.dispatched += 1;
+      link.start(x, head, constant);
+      return;
+    }
+    if (this.#hopeless && this.#links.length === 0) return this.#refuse(x, "no-workers");
+    if (this.#queue.size >= this.#options.queueMax) return this.#refuse(x, "queue-full");
+    this.#enqueue(x, head, constant);
+  }
+
+  sendBody(x: Exchange, piece: Buffer, end: boolean): void {
+    if (end) x.bodyEnded = true;
+    if (x.stage === Stage.SENT) {
+      (x.carrier as WorkerLink).sendBody(x, piece, end);
+      return;
+    }
+    x.requestCredit -= piece.length;
+    x.replay?.push(piece);
+  }
+
+  sendTrailers(x: Exchange, pairs: Uint8Array): void {
+    x.bodyEnded = true;
+    x.trailers = pairs;
+    if (x.stage === Stage.SENT) (x.carrier as WorkerLink).sendTrailers(x, pairs);
+  }
+
+  credit(x: Exchange, bytes: number): void {
+    if (x.stage === Stage.SENT) (x.carrier as WorkerLink).credit(x, bytes);
+  }
+
+  halfClosed(x: Exchange): void {
+    if (x.stage === Stage.SENT) (x.carrier as WorkerLink).notify(x, CancelReason.HALF_CLOSED);
+  }
+
+  cancel(x: Exchange, reason: number): void {
+    if (x.stage === Stage.QUEUED) this.#queue.remove(x);
+    else if (x.stage === Stage.SENT) {
+      const link = x.carrier as WorkerLink;
+      const stream = link.cancel(x, reason);
+      if (reason === CancelReason.TIMEOUT) this.#watch(link, stream, x);
+    }
+    x.stage = Stage.OUT;
+    x.headBuf = null;
+    x.replay = null;
+  }
+
+  // LinkOwner
+
+  onDirty(link: WorkerLink): void {
+    this.#dirty.push(link);
+    if (this.#flushPlanned) return;
+    this.#flushPlanned = true;
+    setImmediate(this.#flush);
+  }
+
+  onReturned(_link: WorkerLink, x: Exchange): void {
+    this.counts.returned += 1;
+    x.attempts -= 1;
+    this.#again(x);
+  }
+
+  onProtocolError(link: WorkerLink, what: string): void {
+    this.#events.onProtocolError(link, what);
+  }
+
+  /** Gives waiting requests to workers that have become free. */
+  pump(): void {
+    for (let x = this.#queue.peek(); x !== null; x = this.#queue.peek()) {
+      const link = this.#pick(x.form);
+      if (link === null) break;
+      this.#queue.shift();
+      x.queuedMs += this.#now() - x.submittedAt;
+      this.counts.dispatched += 1;
+      link.resend(x);
+      x.onCredit();
+    }
+    if (this.#queue.size > 0 && this.#links.length > 0) this.#planPump();
+  }
+
+  /**
+   * Once in a while: deadlines of the queue, of cancelled requests and of silent workers. Returns true while there is something to watch.
+   */
+  tick(now: number): boolean {
+    const { queueTimeoutMs, interruptMs, silentMs } = this.#options;
+    if (queueTimeoutMs > 0) {
+      for (let x = this.#queue.peek(); x !== null; x = this.#queue.peek()) {
+        if (now - x.submittedAt < queueTimeoutMs) break;
+        this.#queue.shift();
+        this.#refuse(x, "queue-timeout");
+      }
+    }
+    if (this.#stragglers.length > 0) {
+      this.#stragglers = this.#stragglers.filter((one) => one.link.isOpen(one.what.stream));
+      for (const one of this.#stragglers) {
+        if (now - one.since < interruptMs) continue;
+        one.since = now;
+        this.#events.onStuck(one.link, one.what);
+      }
+    }
+    if (silentMs > 0) for (const link of this.#links) this.#checkSilent(link, now, silentMs);
+    return this.#stragglers.length > 0;
+  }
+
+  #checkSilent(link: WorkerLink, now: number, silentMs: number): void {
+    if (link.open === 0) return;
+    if (link.pingedAt === 0) {
+      if (now - link.heardAt > silentMs / 3) link.ping(now);
+    } else if (now - link.pingedAt > silentMs) {
+      link.pingedAt = now;
+      const what = { stream: 0, method: "", target: "", seconds: silentMs / 1000 };
+      this.#events.onStuck(link, what);
+    }
+  }
+
+  #watch(link: WorkerLink, stream: number, x: Exchange): void {
+    const now = this.#now();
+    const what = {
+      stream,
+      method: x.method,
+      target: x.target(),
+      seconds: (now - x.submittedAt) / 1000,
+    };
+    this.#stragglers.push({ link, since: now, what });
+  }
+
+  /** The ready worker with the fewest requests; equal ones take turns. */
+  #pick(form: HeadForm): WorkerLink | null {
+    const links = this.#links;
+    const count = links.length;
+    let best: WorkerLink | null = null;
+    let at = this.#next;
+    for (let i = 0; i < count; i++) {
+      if (at >= count) at = 0;
+      const link = links[at]!;
+      at += 1;
+      if (best !== null && link.open >= best.open) continue;
+      if (link.facts.form === form && link.accepts()) {
+        best = link;
+        this.#next = at;
+        if (link.open === 0) break;
+      }
+    }
+    return best;
+  }
+
+  #enqueue(x: Exchange, head: RequestHead, constant: Buffer): void {
+    const block = head.block as Buffer;
+    const length = head.blockEnd + constant.length;
+    const buf = Buffer.allocUnsafe(length);
+    block.copy(buf, 0, 0, head.splitAt);
+    constant.copy(buf, head.splitAt);
+    block.copy(buf, head.splitAt + constant.length, head.splitAt, head.blockEnd);
+    x.headBuf = buf;
+    x.headStart = 0;
+    x.headEnd = length;
+    x.submittedAt = this.#now();
+    this.counts.queued += 1;
+    this.#queue.push(x);
+    this.#planPump();
+  }
+
+  /** Sends a request that came back: at once when a worker is free, else it goes first in the queue. */
+  #again(x: Exchange): void {
+    const link = this.#pick(x.form);
+    if (link !== null) {
+      link.resend(x);
+      x.onCredit();
+      return;
+    }
+    x.submittedAt = this.#now();
+    this.#queue.unshift(x);
+    this.#planPump();
+  }
+
+  #settleLost(link: WorkerLink, x: Exchange): void {
+    const begun = link.hasBegun(x.stream);
+    const started = x.headBuf === null;
+    const replayable = x.replay !== null;
+    x.stage = Stage.OUT;
+    x.carrier = null;
+    const again = !begun || isSafe(x.method);
+    if (again && !started && replayable && x.attempts < ATTEMPTS_MAX) {
+      this.counts.retried += 1;
+      this.#again(x);
+      return;
+    }
+    this.counts.lost += 1;
+    this.#refuse(x, "worker-lost");
+  }
+
+  #refuse(x: Exchange, code: ErrorCode): void {
+    x.stage = Stage.OUT;
+    x.headBuf = null;
+    x.replay = null;
+    x.onRefused(code);
+  }
+
+  #checkDrained(link: WorkerLink): void {
+    if (link.open > 0 || link.drainSent) return;
+    link.drain();
+    this.#events.onDrained(link);
+  }
+
+  #planPump(): void {
+    if (this.#pumpPlanned) return;
+    this.#pumpPlanned = true;
+    setTimeout(this.#pumpLater, PUMP_MS);
+  }
+
+  readonly #pumpLater = (): void => {
+    this.#pumpPlanned = false;
+    this.pump();
+  };
+
+  readonly #flush = (): void => {
+    this.#flushPlanned = false;
+    const dirty = this.#dirty;
+    this.#dirty = [];
+    for (const link of dirty) link.flush();
+  };
+}
+
+/** RFC 9110 section 9.2.1; the methods that may be sent again. */
+function isSafe(method: string): boolean {
+  return method === "GET" || method === "HEAD" || method === "OPTIONS";
+}

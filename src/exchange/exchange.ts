@@ -1,0 +1,104 @@
+/**
+ * One request and its response, the same for every HTTP version. A driver in edge/ makes it and owns the client's side; a
+ * Backend answers it through the methods below. Contract:
+ *
+ * - `Backend.submit` is called once for each request. After it the backend calls, in order: `onInformational`*, `onHead`, `onData`*,
+ *   then exactly one of: END in the last of these, `onTrailers`, `onFile` with END, `onReset`; or instead of all of it `onRefused`.
+ * - Payloads are offsets into a buffer that the receiver may keep.
+ * - A driver that has lost interest calls `Backend.cancel`; nothing is called on the exchange after that.
+ */
+import type { ErrorCode } from "../core/errors.ts";
+import type { HeadForm, RequestHead } from "../proto/events.ts";
+
+/** Where the exchange is, seen from the backend. */
+export const Stage = {
+  /** Not with the backend: never submitted, or over. */
+  OUT: 0,
+  /** In the backend's queue. */
+  QUEUED: 1,
+  /** With a worker. */
+  SENT: 2,
+} as const;
+export type StageCode = (typeof Stage)[keyof typeof Stage];
+
+export abstract class Exchange {
+  // Set by the driver before submit.
+  method = "";
+  /** 10, 11, 20, 30. */
+  version = 11;
+  /** Flags of the REQUEST frame (wire/spec.ts). */
+  flags = 0;
+  form: HeadForm = "cgi";
+
+  // Kept by the backend.
+  stage: StageCode = Stage.OUT;
+  stream = 0;
+  /** The link that carries it; its type is the backend's own business. */
+  carrier: object | null = null;
+  /** The encoded head, kept until the response starts so that it can be sent again. */
+  headBuf: Buffer | null = null;
+  headStart = 0;
+  headEnd = 0;
+  /** Body pieces sent and not yet acknowledged by credit, for sending again; null when that has become impossible. */
+  replay: Buffer[] | null = null;
+  /** The driver has handed over the whole request body. */
+  bodyEnded = false;
+  /** Trailer pairs that ended it, or null. */
+  trailers: Uint8Array | null = null;
+  /** Times it was sent to a worker. */
+  attempts = 0;
+  /** When it was submitted, milliseconds of performance.now: coarse from the driver, exact once it is queued. */
+  submittedAt = 0;
+  /** The process that answers it; 0 unknown. */
+  workerPid = 0;
+  /** Milliseconds spent in the backend's queue. */
+  queuedMs = 0;
+  /** Response body bytes received and not yet credited (RESPONSE_WINDOW_BYTES at most). */
+  windowUsed = 0;
+  /** Request body bytes the driver may hand over now. */
+  requestCredit = 0;
+
+  /** The response head: its field lines are `buf[start..headEnd)`, body bytes of the same frame `buf[headEnd..end)`. */
+  abstract onHead(status: number, flags: number, buf: Buffer, start: number, headEnd: number, end: number): void;
+  abstract onData(flags: number, buf: Buffer, start: number, end: number): void;
+  /** Trailer pairs (`name NUL value NUL ...`); ends the response. */
+  abstract onTrailers(buf: Buffer, start: number, end: number): void;
+  /** An interim response: 100 without, 103 with field lines. */
+  abstract onInformational(status: number, buf: Buffer, start: number, end: number): void;
+  /** Sends a file's bytes as body; calls `opened(errno)` once it has the file open, or could not. */
+  abstract onFile(flags: number, file: FileSpan, opened: (errno: number) => void): void;
+  /** The response ended incomplete; reason as in ResetReason. */
+  abstract onReset(reason: number): void;
+  /** The backend answers with an error of its own. */
+  abstract onRefused(code: ErrorCode): void;
+  /** The request target as received, for logs. */
+  abstract target(): string;
+  /** `requestCredit` has grown, or the worker has changed: body bytes may be handed over. */
+  abstract onCredit(): void;
+}
+
+export interface FileSpan {
+  path: string;
+  offset: number;
+  count: number;
+}
+
+export interface Backend {
+  /** The form in which heads are to be encoded now; null while there has never been a worker. */
+  readonly form: HeadForm | null;
+  /**
+   * Takes the request: encodes `head` around `constant`. May answer at once (`onRefused`). The driver has set method, version, flags,
+   * form, bodyEnded, trailers and replay (an array: empty, and of its own if a body will come).
+   */
+  submit(x: Exchange, head: RequestHead, constant: Buffer): void;
+  /** Hands over body bytes, at most `x.requestCredit`; `piece` is kept. An empty piece with `end` ends the body. */
+  sendBody(x: Exchange, piece: Buffer, end: boolean): void;
+  /** Ends the request body with trailers. */
+  sendTrailers(x: Exchange, pairs: Uint8Array): void;
+  /** Body bytes have left for the client: the worker may send as many more. */
+  credit(x: Exchange, bytes: number): void;
+  /** Tells the worker; the exchange goes on. */
+  halfClosed(x: Exchange): void;
+  /** The driver wants no more of it. */
+  cancel(x: Exchange, reason: number): void;
+}

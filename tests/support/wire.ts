@@ -1,0 +1,132 @@
+/** Helpers for tests of the wire: a socket that remembers, frames as objects, exchanges and heads made by hand. */
+import type { ErrorCode } from "../../src/core/errors.ts";
+import { type FileSpan, Exchange } from "../../src/exchange/exchange.ts";
+import type { RequestHead } from "../../src/proto/events.ts";
+import { FrameDecoder } from "../../src/wire/frames.ts";
+import { Flag } from "../../src/wire/spec.ts";
+
+export interface SeenFrame {
+  type: number;
+  stream: number;
+  flags: number;
+  aux: number;
+  payload: Buffer;
+}
+
+/** Decodes everything; throws on a protocol error. */
+export function decodeAll(bytes: Buffer): SeenFrame[] {
+  const frames: SeenFrame[] = [];
+  const decoder = new FrameDecoder({
+    onFrame(type, stream, flags, aux, buf, start, end) {
+      frames.push({ type, stream, flags, aux, payload: Buffer.from(buf.subarray(start, end)) });
+    },
+  });
+  const wrong = decoder.push(bytes);
+  if (wrong !== null) throw new Error(wrong);
+  return frames;
+}
+
+/** Takes at most `room` bytes. */
+export class FakeSocket {
+  room = Number.POSITIVE_INFINITY;
+  ended = false;
+  terminated = false;
+  #bytes: Buffer[] = [];
+
+  write(data: Buffer, byteOffset = 0, byteLength: number = data.length - byteOffset): number {
+    const length = Math.min(byteLength, this.room);
+    this.room -= length;
+    if (length > 0) this.#bytes.push(Buffer.from(data.subarray(byteOffset, byteOffset + length)));
+    return length;
+  }
+
+  end(): void {
+    this.ended = true;
+  }
+
+  terminate(): void {
+    this.terminated = true;
+  }
+
+  take(): Buffer {
+    const bytes = Buffer.concat(this.#bytes);
+    this.#bytes = [];
+    return bytes;
+  }
+
+  takeFrames(): SeenFrame[] {
+    return decodeAll(this.take());
+  }
+}
+
+/** Writes down what happens to it. */
+export class FakeExchange extends Exchange {
+  readonly events: string[] = [];
+  name: string;
+
+  constructor(name: string, method = "GET") {
+    super();
+    this.name = name;
+    this.method = method;
+    this.flags = Flag.END;
+    this.bodyEnded = true;
+    this.replay = [];
+  }
+
+  onHead(status: number, flags: number, buf: Buffer, _start: number, headEnd: number, end: number): void {
+    this.events.push(`head ${status} ${flags} ${buf.toString("latin1", headEnd, end)}`);
+  }
+
+  onData(flags: number, buf: Buffer, start: number, end: number): void {
+    this.events.push(`data ${flags} ${buf.toString("latin1", start, end)}`);
+  }
+
+  onTrailers(buf: Buffer, start: number, end: number): void {
+    this.events.push(`trailers ${buf.toString("latin1", start, end)}`);
+  }
+
+  onInformational(status: number): void {
+    this.events.push(`informational ${status}`);
+  }
+
+  onFile(_flags: number, file: FileSpan, opened: (errno: number) => void): void {
+    this.events.push(`file ${file.path} ${file.offset} ${file.count}`);
+    opened(0);
+  }
+
+  onReset(reason: number): void {
+    this.events.push(`reset ${reason}`);
+  }
+
+  onRefused(code: ErrorCode): void {
+    this.events.push(`refused ${code}`);
+  }
+
+  onCredit(): void {
+    this.events.push("credit");
+  }
+
+  target(): string {
+    return `/${this.name}`;
+  }
+}
+
+/** A head whose block is `text` (strings followed by NUL) before the constant part and `fields` after it. */
+export function fakeHead(text: string, fields = ""): RequestHead {
+  const block = Buffer.from(text + fields, "latin1");
+  return {
+    method: "GET",
+    version: 11,
+    block,
+    splitAt: text.length,
+    blockEnd: block.length,
+    contentLength: 0,
+    keepAlive: true,
+    expectContinue: false,
+    trailersOk: false,
+    upgrade: false,
+    dropped: 0,
+    target: () => "/",
+    field: () => null,
+  };
+}
