@@ -1,0 +1,241 @@
+/** Composes an edge process: the supervisor's messages, the pool of workers, the clients. */
+import { monotonic } from "../core/clock.ts";
+import type { Config } from "../config/config.ts";
+import { WorkerPool, type StuckRequest } from "../dispatch/pool.ts";
+import { WorkerLink } from "../dispatch/worker-link.ts";
+import {
+  openWorkerPort,
+  type WorkerPortOwner,
+  type WorkerSocket,
+} from "../dispatch/worker-port.ts";
+import type { EdgeSettings } from "../edge/context.ts";
+import { Edge, type ListenerSpec } from "../edge/edge.ts";
+import { dieWithSupervisor } from "../net/lifeline.ts";
+import { AccessLog } from "../observe/access-log.ts";
+import { LineSink } from "../observe/line-sink.ts";
+import { createLogger, type Logger } from "../observe/log.ts";
+import { RESPONSE_WINDOW_BYTES } from "../wire/spec.ts";
+
+/** Descriptors that an edge needs besides its clients. */
+const DESCRIPTORS_RESERVED = 96;
+/** How long the access log may take at the end, milliseconds. */
+const LAST_LINES_MS = 1000;
+
+interface ConfigMessage {
+  t: "config";
+  config: Config;
+  index: number;
+  listeners: ListenerSpec[];
+  socketPath: string;
+  lifelinePath: string;
+  /** Open files that this process may have. */
+  descriptorsMax: number;
+}
+
+type ToEdge =
+  | ConfigMessage
+  | { t: "drain-worker"; worker: number }
+  | { t: "worker-gone"; worker: number }
+  | { t: "no-workers"; reason: string }
+  | { t: "reopen-logs" }
+  | { t: "stats" }
+  | { t: "stop"; deadlineMs: number };
+
+interface LinkEntry {
+  link: WorkerLink;
+  socket: WorkerSocket;
+}
+
+class EdgeProcess implements WorkerPortOwner<LinkEntry> {
+  readonly #message: ConfigMessage;
+  readonly #log: Logger;
+  readonly #pool: WorkerPool;
+  readonly #edge: Edge;
+  readonly #entries = new Set<LinkEntry>();
+  readonly #exit: (code: number) => never;
+  #listening = false;
+  #stopping = false;
+
+  constructor(message: ConfigMessage, exit: (code: number) => never) {
+    this.#message = message;
+    this.#exit = exit;
+    const config = message.config;
+    this.#log = createLogger(config.logLevel, config.logFormat, `edge-${message.index}`);
+    this.#pool = new WorkerPool(
+      {
+        queueMax: config.queue,
+        queueTimeoutMs: config.queueTimeoutMs,
+        interruptMs: config.interruptMs,
+        silentMs: config.timeoutMs,
+      },
+      {
+        onStuck: (link, what) => this.#stuck(link, what),
+        onDrained: (link) => send({ t: "drained", worker: link.facts.worker }),
+        onProtocolError: (link, what) => this.#protocolError(link, what),
+      },
+      monotonic.now,
+    );
+    this.#edge = new Edge({
+      settings: edgeSettings(message),
+      backend: this.#pool,
+      accessLog: openAccessLog(config, this.#log),
+      onTick: (now) => this.#pool.tick(now),
+      log: (level, text) => this.#log[level](text),
+    });
+    openWorkerPort(message.socketPath, this);
+    send({ t: "listening" });
+  }
+
+  receive(message: ToEdge): void {
+    switch (message.t) {
+      case "drain-worker":
+        for (const { link } of this.#of(message.worker)) this.#pool.drain(link);
+        break;
+      case "worker-gone":
+        for (const entry of this.#of(message.worker)) entry.socket.terminate();
+        break;
+      case "no-workers":
+        this.#listen();
+        this.#pool.giveUp();
+        break;
+      case "reopen-logs":
+        this.#edge.accessLog?.sink.reopen();
+        break;
+      case "stats":
+        send({ t: "stats", ...this.#stats() });
+        break;
+      case "stop":
+        this.#stop(message.deadlineMs);
+        break;
+      case "config":
+        break;
+    }
+  }
+
+  // WorkerPortOwner
+
+  connected(facts: WorkerLink["facts"], board: Uint32Array, socket: WorkerSocket): LinkEntry {
+    const link = new WorkerLink(this.#pool, socket, facts, board, monotonic.now());
+    const entry = { link, socket };
+    this.#entries.add(entry);
+    this.#pool.add(link);
+    this.#listen();
+    send({ t: "link-up", worker: facts.worker });
+    return entry;
+  }
+
+  received(entry: LinkEntry, chunk: Buffer): void {
+    this.#pool.received(entry.link, chunk);
+  }
+
+  drained(entry: LinkEntry): void {
+    entry.link.flush();
+    this.#pool.pump();
+  }
+
+  closed(entry: LinkEntry): void {
+    this.#entries.delete(entry);
+    this.#pool.remove(entry.link);
+    send({ t: "link-down", worker: entry.link.facts.worker });
+  }
+
+  refused(why: string): void {
+    this.#log.error(`a worker was refused: ${why}`);
+  }
+
+  /** Clients are accepted from the first worker on: before, they wait in the kernel. */
+  #listen(): void {
+    if (this.#listening || this.#stopping) return;
+    this.#listening = true;
+    for (const listener of this.#message.listeners) this.#edge.listen(listener);
+  }
+
+  #of(worker: number): LinkEntry[] {
+    return [...this.#entries].filter((entry) => entry.link.facts.worker === worker);
+  }
+
+  #stuck(link: WorkerLink, what: StuckRequest): void {
+    send({ t: "stuck", worker: link.facts.worker, ...what });
+  }
+
+  #protocolError(link: WorkerLink, what: string): void {
+    this.#log.error(`worker-${link.facts.worker} broke the protocol: ${what}; its link is closed`);
+    for (const entry of this.#entries) if (entry.link === link) entry.socket.terminate();
+  }
+
+  #stats(): object {
+    return {
+      ...this.#edge.counts,
+      dispatch: this.#pool.counts,
+      queue: this.#pool.queueSize,
+      workers: this.#pool.links.map((link) => ({
+        worker: link.facts.worker,
+        open: link.open,
+        waiting: link.waiting,
+        depth: link.depth,
+      })),
+    };
+  }
+
+  #stop(deadlineMs: number): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#edge.stop(deadlineMs, () => {
+      const sink = this.#edge.accessLog?.sink;
+      const written = sink === undefined ? Promise.resolve() : sink.flush();
+      void Promise.race([written, Bun.sleep(LAST_LINES_MS)]).then(() => {
+        send({ t: "stopped" });
+        this.#exit(0);
+      });
+    });
+  }
+}
+
+/** Runs this process as an edge until the supervisor stops it. */
+export function runEdge(exit: (code: number) => never): void {
+  let edge: EdgeProcess | null = null;
+  // The terminal's Ctrl-C goes to the whole group; the supervisor decides what it means.
+  for (const signal of ["SIGINT", "SIGHUP", "SIGTERM", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const) {
+    process.on(signal, () => {});
+  }
+  process.on("message", (message: ToEdge) => {
+    if (edge !== null) return edge.receive(message);
+    if (message.t !== "config") return;
+    dieWithSupervisor(message.lifelinePath, () => exit(1));
+    edge = new EdgeProcess(message, exit);
+  });
+}
+
+function send(message: object): void {
+  if (process.connected) process.send?.(message);
+}
+
+function edgeSettings(message: ConfigMessage): EdgeSettings {
+  const { config, descriptorsMax } = message;
+  return {
+    keepAliveMs: config.keepAliveMs,
+    headerTimeoutMs: config.headerTimeoutMs,
+    bodyIdleTimeoutMs: config.bodyIdleTimeoutMs,
+    bodyRateBytesMin: config.bodyRateBytesMin,
+    sendTimeoutMs: config.sendTimeoutMs,
+    timeoutMs: config.timeoutMs,
+    requestLineBytesMax: config.requestLineBytesMax,
+    headerBytesMax: config.headerBytesMax,
+    headerFieldBytesMax: config.headerFieldBytesMax,
+    headerCountMax: config.headerCountMax,
+    bodyBytesMax: config.bodyBytesMax,
+    connectionsMax: Math.max(
+      1,
+      Math.min(config.connections, descriptorsMax - DESCRIPTORS_RESERVED),
+    ),
+    heldBytesExtra: config.responseBufferBytes - RESPONSE_WINDOW_BYTES,
+    underscoreHeaders: config.underscoreHeaders,
+  };
+}
+
+function openAccessLog(config: Config, log: Logger): AccessLog | null {
+  if (config.accessLog === null) return null;
+  const target = config.accessLog === "-" ? 1 : config.accessLog;
+  const sink = new LineSink(target, (message) => log.error(`access log: ${message}`));
+  return new AccessLog(config.accessLogFormat, sink);
+}

@@ -1,0 +1,52 @@
+/** What all client connections of an edge share. */
+import type { ErrorCode } from "../core/errors.ts";
+import type { Backend } from "../exchange/exchange.ts";
+import type { AccessLog } from "../observe/access-log.ts";
+import type { Sweeper } from "./sweeper.ts";
+
+export interface EdgeSettings {
+  keepAliveMs: number;
+  headerTimeoutMs: number;
+  bodyIdleTimeoutMs: number;
+  /** Bytes a second that a request body must bring after the first seconds; 0: no minimum. */
+  bodyRateBytesMin: number;
+  sendTimeoutMs: number;
+  timeoutMs: number;
+  requestLineBytesMax: number;
+  headerBytesMax: number;
+  headerFieldBytesMax: number;
+  headerCountMax: number;
+  bodyBytesMax: number;
+  connectionsMax: number;
+  /** Response bytes held for a slow client beyond the window of the wire. */
+  heldBytesExtra: number;
+  underscoreHeaders: "drop" | "refuse";
+}
+
+export interface EdgeCounts {
+  connections: number;
+  accepted: number;
+  requests: number;
+  bytesIn: number;
+  bytesOut: number;
+  headersDropped: number;
+  /** Client connections that ended in the middle of an exchange. */
+  aborted: number;
+  /** Refusals by code. */
+  refused: Partial<Record<ErrorCode, number>>;
+}
+
+export interface EdgeContext {
+  readonly settings: EdgeSettings;
+  readonly backend: Backend;
+  readonly sweeper: Sweeper;
+  readonly counts: EdgeCounts;
+  readonly accessLog: AccessLog | null;
+  /** Log one line about a refused request. */
+  readonly onRefused: (code: ErrorCode, client: string, detail: string) => void;
+  /** Log one line about a response that could not be completed. */
+  readonly onCut: (what: string, client: string, request: string) => void;
+  /** The server is going away: responses say `Connection: close`. */
+  stopping: boolean;
+  onClosed(): void;
+}

@@ -1,0 +1,57 @@
+/** Bytes that the edge puts around an app's response over HTTP/1.1: the lines between two hops, and chunks (RFC 9112 section 7.1). */
+
+const CRLF = Buffer.from("\r\n");
+export const LAST_CHUNK: Buffer = Buffer.from("0\r\n\r\n");
+export const CHUNK_END: Buffer = CRLF;
+export const CONTINUE: Buffer = Buffer.from("HTTP/1.1 100 Continue\r\n\r\n");
+
+const CLOSE = "connection: close\r\n";
+const KEEP_ALIVE = "connection: keep-alive\r\n";
+const CHUNKED = "transfer-encoding: chunked\r\n";
+
+/** What is to be said between this hop and the client. */
+export interface HopLines {
+  close: boolean;
+  /** Said to HTTP/1.0 clients that asked for it. */
+  keepAlive: boolean;
+  chunked: boolean;
+}
+
+/** The head `buf[start..end)` (it ends with an empty line) with the lines of this hop put in before its empty line. */
+export function spliceHead(buf: Buffer, start: number, end: number, lines: HopLines): Buffer {
+  const extra = `${lines.chunked ? CHUNKED : ""}${lines.close ? CLOSE : lines.keepAlive ? KEEP_ALIVE : ""}`;
+  const length = end - start;
+  const head = Buffer.allocUnsafe(length + extra.length);
+  buf.copy(head, 0, start, end - 2);
+  head.write(extra, length - 2, "latin1");
+  CRLF.copy(head, length - 2 + extra.length);
+  return head;
+}
+
+/** The line that opens a chunk of `bytes`. */
+export function chunkHead(bytes: number): Buffer {
+  return Buffer.from(`${bytes.toString(16)}\r\n`, "latin1");
+}
+
+/** The last chunk with a trailer section, from pairs `name NUL value NUL name NUL value`. */
+export function trailerSection(buf: Buffer, start: number, end: number): Buffer {
+  const parts = buf.toString("latin1", start, end).split("\0");
+  let text = "0\r\n";
+  for (let i = 0; i + 1 < parts.length; i += 2) text += `${parts[i]}: ${parts[i + 1]}\r\n`;
+  return Buffer.from(`${text}\r\n`, "latin1");
+}
+
+/** An interim response; `fields` are whole lines. */
+export function interimHead(status: number, reason: string, fields: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`HTTP/1.1 ${status} ${reason}\r\n`, "latin1"), fields, CRLF]);
+}
+
+/** The first value of a field in a response head, by lower-case name; slow, for logs. */
+export function fieldOf(head: Buffer | null, name: string): string | null {
+  if (head === null) return null;
+  for (const line of head.toString("latin1").split("\r\n").slice(1)) {
+    const colon = line.indexOf(":");
+    if (colon > 0 && line.slice(0, colon).toLowerCase() === name) return line.slice(colon + 1).trim();
+  }
+  return null;
+}

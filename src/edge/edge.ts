@@ -1,0 +1,149 @@
+/**
+ * An edge process: listens for clients on inherited descriptors and for workers on its unix socket, and keeps the two together. The
+ * supervisor drives it by messages (docs/architecture.md, "Supervisor and edge").
+ */
+import { monotonic } from "../core/clock.ts";
+import { ERRORS, type ErrorCode } from "../core/errors.ts";
+import type { Backend } from "../exchange/exchange.ts";
+import type { AccessLog } from "../observe/access-log.ts";
+import type { ClientSocket } from "./client-socket.ts";
+import type { EdgeContext, EdgeCounts, EdgeSettings } from "./context.ts";
+import { H1Connection } from "./drivers/h1.ts";
+import { Sweeper } from "./sweeper.ts";
+
+export interface ListenerSpec {
+  fd: number;
+  kind: "tcp" | "unix";
+  address: string;
+}
+
+export interface EdgeOptions {
+  settings: EdgeSettings;
+  backend: Backend;
+  accessLog: AccessLog | null;
+  /** Called each tick; true: go on ticking without connections. */
+  onTick(now: number): boolean;
+  log(level: "debug" | "info" | "warning", message: string): void;
+}
+
+/** When there are too many connections, so many idle ones are closed at once. */
+const IDLE_CLOSED_AT_ONCE = 32;
+
+export class Edge implements EdgeContext {
+  readonly settings: EdgeSettings;
+  readonly backend: Backend;
+  readonly sweeper: Sweeper;
+  readonly accessLog: AccessLog | null;
+  readonly counts: EdgeCounts = {
+    connections: 0,
+    accepted: 0,
+    requests: 0,
+    bytesIn: 0,
+    bytesOut: 0,
+    headersDropped: 0,
+    aborted: 0,
+    refused: {},
+  };
+  stopping = false;
+  readonly #log: EdgeOptions["log"];
+  #listeners: { stop(closeActive?: boolean): void }[] = [];
+  #whenClosed: (() => void) | null = null;
+
+  constructor(options: EdgeOptions) {
+    this.settings = options.settings;
+    this.backend = options.backend;
+    this.accessLog = options.accessLog;
+    this.#log = options.log;
+    const s = options.settings;
+    const timeouts = [s.keepAliveMs, s.headerTimeoutMs, s.bodyIdleTimeoutMs, s.sendTimeoutMs, s.timeoutMs];
+    const shortest = Math.min(...timeouts.map((ms) => (ms === 0 ? Infinity : ms)));
+    this.sweeper = new Sweeper(monotonic, shortest, (now) => options.onTick(now));
+  }
+
+  /** Begins to accept on an inherited listening socket. */
+  listen(spec: ListenerSpec): void {
+    const options = {
+      fd: spec.fd,
+      allowHalfOpen: true,
+      socket: clientHandlers(this),
+    };
+    // The types want a hostname and a port as well; a descriptor stands for both.
+    this.#listeners.push(
+      Bun.listen<H1Connection>(options as unknown as Bun.TCPSocketListenOptions<H1Connection>),
+    );
+  }
+
+  accept(socket: ClientSocket): H1Connection {
+    const connection = new H1Connection(this, socket);
+    if (this.counts.connections > this.settings.connectionsMax) this.#relieve(connection);
+    return connection;
+  }
+
+  /** Stops accepting; calls `done` when the last connection is closed. Those still open at `deadlineMs` are cut. */
+  stop(deadlineMs: number, done: () => void): void {
+    this.stopping = true;
+    for (const listener of this.#listeners) listener.stop();
+    this.#listeners = [];
+    this.#whenClosed = done;
+    for (const member of this.#connections()) member.shutdown();
+    if (this.counts.connections === 0) return done();
+    setTimeout(() => {
+      for (const member of this.#connections()) member.kill();
+    }, deadlineMs);
+  }
+
+  onClosed(): void {
+    if (this.#whenClosed !== null && this.counts.connections === 0) this.#whenClosed();
+  }
+
+  onRefused(code: ErrorCode, client: string, request: string): void {
+    const refused = this.counts.refused;
+    refused[code] = (refused[code] ?? 0) + 1;
+    const what = request === "" ? "" : ` ${request}`;
+    const level = ERRORS[code].status >= 500 ? "warning" : "info";
+    this.#log(level, `refused [${code}] ${ERRORS[code].status} ${client}${what}: ${ERRORS[code].text}`);
+  }
+
+  onCut(what: string, client: string, request: string): void {
+    this.#log("warning", `cut ${client} ${request}: ${what}`);
+  }
+
+  /** Makes room: idle connections go first; when there are none, the newcomer does. */
+  #relieve(newcomer: H1Connection): void {
+    let closed = 0;
+    for (const member of this.#connections()) {
+      if (!member.idle) continue;
+      member.shutdown();
+      closed += 1;
+      if (closed >= IDLE_CLOSED_AT_ONCE) return;
+    }
+    if (closed === 0) newcomer.turnAway();
+  }
+
+  #connections(): H1Connection[] {
+    return [...this.sweeper.members()] as H1Connection[];
+  }
+}
+
+function clientHandlers(edge: Edge): Bun.SocketHandler<H1Connection> {
+  return {
+    open(socket) {
+      socket.data = edge.accept(socket as unknown as ClientSocket);
+    },
+    data(socket, chunk) {
+      socket.data.data(chunk);
+    },
+    drain(socket) {
+      socket.data.drain();
+    },
+    end(socket) {
+      socket.data.ended();
+    },
+    close(socket) {
+      socket.data?.closed();
+    },
+    error() {
+      // A reset: the close that follows says it all.
+    },
+  };
+}

@@ -1,0 +1,31 @@
+/** The answers that the edge gives by itself, as bytes; made once for each code. */
+import { ERRORS, type ErrorCode } from "../core/errors.ts";
+import { reasonPhrase } from "../proto/h1/encode.ts";
+
+const cache = new Map<string, Buffer>();
+
+/** Seconds after which a client may try again when no worker was free (RFC 9110 section 10.2.3). */
+const RETRY_AFTER_SECONDS = 1;
+
+/**
+ * A whole HTTP/1.1 response. `close`: with `Connection: close`. `withBody` false for HEAD: the same head alone.
+ */
+export function errorResponse(code: ErrorCode, close: boolean, withBody: boolean): Buffer {
+  const key = `${code} ${close} ${withBody}`;
+  const known = cache.get(key);
+  if (known !== undefined) return known;
+  const spec = ERRORS[code];
+  const body = `${spec.status} ${reasonPhrase(spec.status)}\n${spec.text}\n`;
+  const lines = [
+    `HTTP/1.1 ${spec.status} ${reasonPhrase(spec.status)}`,
+    "content-type: text/plain; charset=utf-8",
+    `content-length: ${body.length}`,
+    "cache-control: no-store",
+  ];
+  if (spec.status === 503) lines.push(`retry-after: ${RETRY_AFTER_SECONDS}`);
+  if (close) lines.push("connection: close");
+  const text = `${lines.join("\r\n")}\r\n\r\n${withBody ? body : ""}`;
+  const bytes = Buffer.from(text, "latin1");
+  cache.set(key, bytes);
+  return bytes;
+}
