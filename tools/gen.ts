@@ -38,10 +38,7 @@ function wirePython(): Generated {
   return { path: "python/keelback/_wire.py", text: lines.join("\n") + "\n" };
 }
 
-const files: Generated[] = [
-  wirePython(),
-  { path: "docs/settings.md", text: settingsPage() },
-];
+const files: Generated[] = [wirePython(), { path: "docs/settings.md", text: settingsPage() }];
 const check = process.argv.includes("--check");
 let stale = 0;
 for (const file of files) {

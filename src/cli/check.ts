@@ -1,0 +1,81 @@
+/**
+ * `--check-config` beyond what parsing finds: what the settings name must exist on this machine.
+ * Reads, changes nothing.
+ */
+import { accessSync, constants, statSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Config } from "../config/config.ts";
+import type { Problem } from "../config/problem.ts";
+import { problem } from "../config/problem.ts";
+
+export function checkConfig(config: Config): readonly Problem[] {
+  return [
+    ...directoryProblems("chdir", [config.chdir]),
+    ...directoryProblems("reload-dir", config.reload ? config.reloadDir : []),
+    ...importPathProblems(config.pythonpath),
+    ...accessLogProblems(config.accessLog),
+    ...socketProblems(config),
+  ];
+}
+
+function directoryProblems(setting: string, paths: readonly string[]): Problem[] {
+  return paths.flatMap((path) => {
+    const kind = kindOf(path);
+    if (kind === "directory") return [];
+    return [problem(setting, `${path} ${kind === null ? "does not exist" : "is no directory"}`)];
+  });
+}
+
+function importPathProblems(paths: readonly string[]): Problem[] {
+  // Python imports from zip files too: any existing path will do.
+  return paths.flatMap((path) =>
+    kindOf(path) === null ? [problem("pythonpath", `${path} does not exist`)] : [],
+  );
+}
+
+function accessLogProblems(path: string | null): Problem[] {
+  if (path === null || path === "-") return [];
+  const kind = kindOf(path);
+  if (kind === "directory") return [problem("access-log", `${path} is a directory`)];
+  if (kind === "other") {
+    return isWritable(path)
+      ? []
+      : [problem("access-log", `${path} cannot be written by this user`)];
+  }
+  return newFileProblems("access-log", path);
+}
+
+function socketProblems(config: Config): Problem[] {
+  return config.bind.flatMap((bind) => {
+    if (bind.kind !== "unix") return [];
+    if (kindOf(bind.path) === "directory")
+      return [problem("bind", `unix:${bind.path} is a directory`)];
+    return newFileProblems("bind", bind.path);
+  });
+}
+
+function newFileProblems(setting: string, path: string): Problem[] {
+  const directory = dirname(path);
+  if (kindOf(directory) !== "directory")
+    return [problem(setting, `${directory} is no directory (for ${path})`)];
+  return isWritable(directory)
+    ? []
+    : [problem(setting, `${directory} cannot be written by this user (for ${path})`)];
+}
+
+function kindOf(path: string): "directory" | "other" | null {
+  try {
+    return statSync(path).isDirectory() ? "directory" : "other";
+  } catch {
+    return null;
+  }
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

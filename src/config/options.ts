@@ -1,0 +1,828 @@
+/**
+ * Every option, once. Flags, variables, file keys, help, docs/settings.md, the type of `Config` and
+ * the checks of single values are made from these rows (config.ts, values.ts); checks across
+ * options are in rules.ts.
+ *
+ * The public name of a row is its key without the unit, in kebab case: `keepAliveMs` is
+ * `--keep-alive`, KEELBACK_KEEP_ALIVE, and `keep-alive` in a file.
+ */
+import type { OptionSpec } from "./spec.ts";
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const GIB = 1024 * MIB;
+const SECOND = 1000;
+const DAY = 86_400 * SECOND;
+
+/** Beyond this many workers memory is what counts, and the person should say so. */
+const WORKERS_AUTO_MAX = 8;
+/** One edge carries what about four cores of Python can answer. */
+const CORES_PER_EDGE = 4;
+const EDGES_AUTO_MAX = 4;
+
+export const OPTIONS = {
+  app: {
+    type: "string",
+    default: null,
+    positional: true,
+    section: "App",
+    common: true,
+    meta: "APP",
+    reload: "live",
+    summary: "the app: module:attribute, module, or module:factory()",
+    why:
+      "A module alone is searched for app, application and create_app. Without any APP the " +
+      "project is recognised: manage.py, then main.py, app.py, wsgi.py, asgi.py; the choice " +
+      "is printed.",
+    counterparts: { gunicorn: "APP_MODULE", uvicorn: "APP", granian: "APP", uwsgi: "--module" },
+  },
+  interface: {
+    type: "choice",
+    choices: ["auto", "wsgi", "asgi"],
+    default: "auto",
+    translate: { asgi3: "asgi", asgi2: "asgi" },
+    section: "App",
+    reload: "live",
+    summary: "what the app speaks",
+    why:
+      "`auto` looks at the callable and says what it found. ASGI 2 double callables are " +
+      "recognised under `asgi`.",
+    counterparts: { gunicorn: "-k", uvicorn: "--interface", granian: "--interface" },
+  },
+  factory: {
+    type: "boolean",
+    default: false,
+    section: "App",
+    reload: "live",
+    summary: "APP is a function that returns the app",
+    why: "The same as writing `module:factory()`.",
+    counterparts: { gunicorn: "module:factory()", uvicorn: "--factory", granian: "--factory" },
+  },
+  rootPath: {
+    type: "string",
+    default: "",
+    meta: "PATH",
+    section: "App",
+    reload: "live",
+    summary: "path under which a proxy mounts the app (SCRIPT_NAME, root_path)",
+    why: "Empty: the app is at the root. Begins with / and does not end with one.",
+    counterparts: {
+      gunicorn: "SCRIPT_NAME",
+      uvicorn: "--root-path",
+      granian: "--url-path-prefix",
+      uwsgi: "--mount",
+    },
+  },
+  lifespan: {
+    type: "choice",
+    choices: ["auto", "on", "off"],
+    default: "auto",
+    section: "App",
+    reload: "live",
+    summary: "run the ASGI lifespan protocol",
+    why: "`auto`: an app that does not know it is served without; `on`: that is an error at start.",
+    counterparts: {
+      gunicorn: "--asgi-lifespan",
+      uvicorn: "--lifespan",
+      granian: "--interface asginl (off)",
+    },
+  },
+  loop: {
+    type: "choice",
+    choices: ["auto", "asyncio", "uvloop"],
+    default: "auto",
+    section: "App",
+    reload: "live",
+    summary: "event loop of asyncio workers",
+    why:
+      "`auto` takes uvloop when the app's environment has it: it is faster, and nothing " +
+      "breaks without it.",
+    counterparts: { gunicorn: "--asgi-loop", uvicorn: "--loop", granian: "--loop" },
+  },
+  python: {
+    type: "string",
+    default: null,
+    meta: "PATH",
+    common: true,
+    section: "Python",
+    reload: "live",
+    summary: "interpreter, or virtual environment, that runs the app",
+    why: "Without it: $VIRTUAL_ENV, then ./.venv, then python3 on PATH. CPython 3.9 or newer.",
+    counterparts: { uwsgi: "--virtualenv" },
+  },
+  chdir: {
+    type: "path",
+    default: ".",
+    meta: "DIR",
+    section: "Python",
+    reload: "live",
+    summary: "directory of the app",
+    why:
+      "The app's working directory, first on its import path. The configuration file is " +
+      "looked for in the directory where the command is started.",
+    counterparts: { gunicorn: "--chdir", granian: "--working-dir", uwsgi: "--chdir" },
+  },
+  pythonpath: {
+    type: "paths",
+    default: [],
+    aliases: ["--app-dir"],
+    meta: "DIR",
+    section: "Python",
+    reload: "live",
+    summary: "further directory to import from (repeatable)",
+    why: "Goes before the environment's own directories. Relative ones start at chdir.",
+    counterparts: { gunicorn: "--pythonpath", uvicorn: "--app-dir", uwsgi: "--pythonpath" },
+  },
+  env: {
+    type: "map",
+    default: {},
+    short: "-e",
+    meta: "NAME=VALUE",
+    section: "Python",
+    reload: "live",
+    summary: "environment variable of the app (repeatable)",
+    why: "Set before the app is imported; goes before the inherited environment.",
+    counterparts: { gunicorn: "-e, --env", granian: "--env-files", uwsgi: "--env" },
+  },
+  bind: {
+    type: "bind",
+    default: ["127.0.0.1:8000"],
+    short: "-b",
+    prefixed: { "--uds": "unix:", "--fd": "fd://" },
+    platform: { variable: "PORT", prefix: "0.0.0.0:" },
+    meta: "ADDRESS",
+    common: true,
+    section: "Network",
+    reload: "restart",
+    summary: "HOST:PORT, :PORT, [V6]:PORT, unix:PATH or fd://N (repeatable)",
+    why:
+      "Only this machine by default, as nobody should be served by accident. `:PORT` is every " +
+      "IPv4 address, a number alone is that port on 127.0.0.1, port 0 takes a free one. The " +
+      "platform's PORT means 0.0.0.0:PORT, as with gunicorn.",
+    counterparts: {
+      gunicorn: "-b, --bind",
+      uvicorn: "--host, --port, --uds, --fd",
+      granian: "--host, --port, --uds",
+      uwsgi: "--http-socket",
+    },
+  },
+  host: {
+    type: "string",
+    default: null,
+    into: "bind",
+    meta: "HOST",
+    section: "Network",
+    reload: "restart",
+    summary: "host part of bind",
+    why:
+      "For people who are used to two flags. Either bind or host and port, not both in one " +
+      "place.",
+    counterparts: { uvicorn: "--host", granian: "--host" },
+  },
+  port: {
+    type: "integer",
+    default: 8000,
+    min: 0,
+    max: 65_535,
+    into: "bind",
+    meta: "PORT",
+    section: "Network",
+    reload: "restart",
+    summary: "port part of bind",
+    why: "See host.",
+    counterparts: { uvicorn: "--port", granian: "--port" },
+  },
+  backlog: {
+    type: "integer",
+    default: 2048,
+    min: 1,
+    max: 65_535,
+    unit: "connections",
+    section: "Network",
+    reload: "restart",
+    summary: "connections the kernel holds until they are accepted",
+    why: "What the kernel allows (net.core.somaxconn) bounds it.",
+    counterparts: {
+      gunicorn: "--backlog",
+      uvicorn: "--backlog",
+      granian: "--backlog",
+      uwsgi: "--listen",
+    },
+  },
+  edges: {
+    type: "integer",
+    default: 1,
+    min: 1,
+    max: 64,
+    auto: {
+      value: (cores: number): number =>
+        Math.min(EDGES_AUTO_MAX, Math.max(1, Math.floor(cores / CORES_PER_EDGE))),
+      text: "one for every four cores, at most 4",
+    },
+    section: "Network",
+    reload: "restart",
+    summary: "processes that hold the client connections, or auto",
+    why:
+      "One edge keeps several workers of a fast app busy; each further one costs about 40 MB " +
+      "and has a queue of its own.",
+    counterparts: { granian: "--runtime-threads", uwsgi: "--http-processes" },
+  },
+  workers: {
+    type: "integer",
+    default: "auto",
+    min: 1,
+    max: 1024,
+    auto: {
+      value: (cores: number): number => Math.min(WORKERS_AUTO_MAX, Math.max(1, cores)),
+      text: "one for each core, at most 8",
+    },
+    short: "-w",
+    platform: { variable: "WEB_CONCURRENCY" },
+    common: true,
+    section: "Workers",
+    reload: "live",
+    summary: "worker processes, or auto",
+    why:
+      "`auto` is one for each core that this process may use (its CPU quota counts), at most " +
+      "8: each further worker costs the app's memory once more. WEB_CONCURRENCY, which " +
+      "platforms set, counts below the file.",
+    counterparts: {
+      gunicorn: "-w, --workers",
+      uvicorn: "--workers",
+      granian: "--workers",
+      uwsgi: "--processes",
+    },
+  },
+  worker: {
+    type: "choice",
+    choices: ["auto", "threads", "sync", "asyncio"],
+    default: "auto",
+    aliases: ["--worker-class"],
+    short: "-k",
+    translate: {
+      gthread: "threads",
+      asgi: "asyncio",
+      "uvicorn.workers.UvicornWorker": "asyncio",
+      "uvicorn.workers.UvicornH11Worker": "asyncio",
+      "uvicorn_worker.UvicornWorker": "asyncio",
+      "uvicorn_worker.UvicornH11Worker": "asyncio",
+    },
+    common: true,
+    section: "Workers",
+    reload: "live",
+    summary: "how a worker runs requests",
+    why:
+      "`auto`: threads for WSGI, asyncio for ASGI. Threads appear only when the app blocks, " +
+      "so a fast app pays nothing for them; `sync` is one request at a time.",
+    counterparts: {
+      gunicorn: "-k, --worker-class",
+      uwsgi: "--async, --gevent",
+    },
+  },
+  threads: {
+    type: "integer",
+    default: 16,
+    min: 1,
+    max: 1024,
+    unit: "threads",
+    common: true,
+    section: "Workers",
+    reload: "live",
+    summary: "most threads of a worker of kind threads",
+    why:
+      "An upper bound, not a pool: a thread is made when the running ones block. 16 keeps " +
+      "database connections countable (workers x threads).",
+    counterparts: { gunicorn: "--threads", granian: "--blocking-threads", uwsgi: "--threads" },
+  },
+  concurrency: {
+    type: "integer",
+    default: 1000,
+    min: 1,
+    max: 100_000,
+    unit: "requests",
+    section: "Workers",
+    reload: "live",
+    summary: "requests one asyncio worker may hold at once",
+    why:
+      "Long polls and event streams need many; beyond this the queue is the better place to " +
+      "wait.",
+    counterparts: {
+      gunicorn: "--worker-connections",
+      uvicorn: "--limit-concurrency",
+      granian: "--backpressure",
+    },
+  },
+  preload: {
+    type: "boolean",
+    default: false,
+    section: "Workers",
+    reload: "live",
+    summary: "import the app once, then fork the workers",
+    why:
+      "Saves memory and start-up time; off because an app that opens connections or threads " +
+      "at import does not survive a fork.",
+    counterparts: { gunicorn: "--preload", uwsgi: "--lazy-apps (the opposite)" },
+  },
+  reload: {
+    type: "boolean",
+    default: false,
+    common: true,
+    section: "Development",
+    reload: "restart",
+    summary: "restart workers when a source file changes",
+    why:
+      "For development. The old code serves on while the new code fails, and the traceback is " +
+      "printed.",
+    counterparts: {
+      gunicorn: "--reload",
+      uvicorn: "--reload",
+      granian: "--reload",
+      uwsgi: "--py-autoreload",
+    },
+  },
+  reloadDir: {
+    type: "paths",
+    default: [],
+    meta: "DIR",
+    section: "Development",
+    reload: "restart",
+    summary: "directory to watch (repeatable)",
+    why: "Without it: the app's directory (chdir).",
+    counterparts: {
+      gunicorn: "--reload-extra-file",
+      uvicorn: "--reload-dir",
+      granian: "--reload-paths",
+    },
+  },
+  reloadExclude: {
+    type: "list",
+    default: [],
+    meta: "GLOB",
+    section: "Development",
+    reload: "restart",
+    summary: "pattern of paths not to watch (repeatable)",
+    why:
+      "Matched against the path below the watched directory, and against the file's name. " +
+      "Hidden directories, virtual environments, __pycache__ and node_modules are never " +
+      "watched.",
+    counterparts: { uvicorn: "--reload-exclude", granian: "--reload-ignore-patterns" },
+  },
+  keepAliveMs: {
+    type: "duration",
+    default: 75 * SECOND,
+    min: 100,
+    max: DAY,
+    zero: "close after each response",
+    aliases: ["--timeout-keep-alive"],
+    common: true,
+    section: "Timeouts",
+    reload: "restart",
+    summary: "how long an idle connection stays open",
+    why:
+      "Longer than the 60 s of the usual load balancers: the side that closes first must be " +
+      "theirs, else requests get lost between. An idle connection costs no worker.",
+    counterparts: {
+      gunicorn: "--keep-alive",
+      uvicorn: "--timeout-keep-alive",
+      granian: "--http1-keep-alive",
+      uwsgi: "--http-keepalive",
+    },
+  },
+  headerTimeoutMs: {
+    type: "duration",
+    default: 30 * SECOND,
+    min: 100,
+    max: DAY,
+    zero: "no limit",
+    section: "Timeouts",
+    reload: "restart",
+    summary: "time for a whole request head to arrive",
+    why:
+      "Counts from the first byte (on a new connection from its start), so that a byte now " +
+      "and then does not extend it.",
+    counterparts: { granian: "--http1-header-read-timeout", uwsgi: "--http-headers-timeout" },
+  },
+  bodyIdleTimeoutMs: {
+    type: "duration",
+    default: 60 * SECOND,
+    min: 100,
+    max: DAY,
+    zero: "no limit",
+    section: "Timeouts",
+    reload: "restart",
+    summary: "longest pause within a request body",
+    why:
+      "A phone that changes networks recovers within a minute. Time in which the app does not " +
+      "read does not count.",
+    counterparts: { uwsgi: "--socket-timeout" },
+  },
+  bodyRateBytesMin: {
+    type: "bytes",
+    default: 240,
+    min: 1,
+    max: GIB,
+    zero: "no minimum",
+    unit: "bytes a second",
+    section: "Timeouts",
+    reload: "restart",
+    summary: "slowest request body that is accepted",
+    why:
+      "A body that trickles can hold a request for ever without any idle timeout. Judged " +
+      "after the first seconds; slower than any modem still in use.",
+    counterparts: {},
+  },
+  sendTimeoutMs: {
+    type: "duration",
+    default: 60 * SECOND,
+    min: 100,
+    max: DAY,
+    zero: "no limit",
+    section: "Timeouts",
+    reload: "restart",
+    summary: "longest pause of a client in taking its response",
+    why: "Counts only while bytes wait for the client; every byte taken starts it anew.",
+    counterparts: { uwsgi: "--so-send-timeout" },
+  },
+  timeoutMs: {
+    type: "duration",
+    default: 30 * SECOND,
+    min: 100,
+    max: DAY,
+    zero: "no limit",
+    short: "-t",
+    common: true,
+    section: "Timeouts",
+    reload: "live",
+    summary: "time for the app to begin its response",
+    why:
+      "What takes longer is answered with 504, and the app's thread or task is interrupted. A " +
+      "response that has begun may take as long as it likes.",
+    counterparts: { gunicorn: "-t, --timeout", uwsgi: "--harakiri" },
+  },
+  interruptMs: {
+    type: "duration",
+    default: 5 * SECOND,
+    min: 100,
+    max: DAY,
+    zero: "kill the worker at once",
+    section: "Timeouts",
+    reload: "live",
+    summary: "grace after an interrupt before the worker is killed",
+    why: "Long enough for a rollback, short enough that the worker's other capacity is back soon.",
+    counterparts: { uwsgi: "--harakiri-graceful-timeout" },
+  },
+  gracefulTimeoutMs: {
+    type: "duration",
+    default: 30 * SECOND,
+    min: 100,
+    max: DAY,
+    zero: "cut what runs",
+    aliases: ["--timeout-graceful-shutdown"],
+    common: true,
+    section: "Timeouts",
+    reload: "live",
+    summary: "time for running requests to finish at stop and reload",
+    why:
+      "The same as the default grace period of container platforms. What still runs then is " +
+      "cut.",
+    counterparts: {
+      gunicorn: "--graceful-timeout",
+      uvicorn: "--timeout-graceful-shutdown",
+      granian: "--workers-kill-timeout",
+      uwsgi: "--worker-reload-mercy",
+    },
+  },
+  bootTimeoutMs: {
+    type: "duration",
+    default: 120 * SECOND,
+    min: 100,
+    max: DAY,
+    zero: "no limit",
+    section: "Timeouts",
+    reload: "live",
+    summary: "time for a worker to import the app and become ready",
+    why:
+      "Apps that load models need long; a worker that hangs at import has to be noticed all " +
+      "the same.",
+    counterparts: { gunicorn: "-t, --timeout", uvicorn: "--timeout-worker-healthcheck" },
+  },
+  queueTimeoutMs: {
+    type: "duration",
+    default: 30 * SECOND,
+    min: 100,
+    max: DAY,
+    zero: "no limit",
+    section: "Timeouts",
+    reload: "restart",
+    summary: "time that a request may wait for a worker",
+    why: "Then it is answered with 503: most clients and proxies have given up by that time.",
+    counterparts: {},
+  },
+  requestLineBytesMax: {
+    type: "bytes",
+    default: 8 * KIB,
+    min: 256,
+    max: MIB,
+    aliases: ["--limit-request-line"],
+    section: "Limits",
+    reload: "restart",
+    summary: "longest request line",
+    why: "RFC 9112 section 3 asks for at least 8000. Above it: 414.",
+    counterparts: {
+      gunicorn: "--limit-request-line",
+      uvicorn: "--h11-max-incomplete-event-size",
+      granian: "--http1-buffer-size",
+      uwsgi: "--buffer-size",
+    },
+  },
+  headerBytesMax: {
+    type: "bytes",
+    default: 64 * KIB,
+    min: 1 * KIB,
+    max: MIB,
+    section: "Limits",
+    reload: "restart",
+    summary: "largest header section",
+    why: "Room for large cookies and tokens together. Above it: 431. Trailers have the same bound.",
+    counterparts: {
+      uvicorn: "--h11-max-incomplete-event-size",
+      granian: "--http1-buffer-size",
+      uwsgi: "--buffer-size",
+    },
+  },
+  headerFieldBytesMax: {
+    type: "bytes",
+    default: 16 * KIB,
+    min: 256,
+    max: MIB,
+    aliases: ["--limit-request-field_size", "--limit-request-field-size"],
+    section: "Limits",
+    reload: "restart",
+    summary: "longest header line",
+    why: "Single sign-on tokens reach 12 KiB. Above it: 431.",
+    counterparts: { gunicorn: "--limit-request-field_size", uwsgi: "--buffer-size" },
+  },
+  headerCountMax: {
+    type: "integer",
+    default: 100,
+    min: 1,
+    max: 10_000,
+    unit: "lines",
+    aliases: ["--limit-request-fields"],
+    section: "Limits",
+    reload: "restart",
+    summary: "most header lines",
+    why: "A browser behind two proxies sends about 30. Above it: 431.",
+    counterparts: { gunicorn: "--limit-request-fields" },
+  },
+  bodyBytesMax: {
+    type: "bytes",
+    default: GIB,
+    min: 1,
+    max: 1024 * 1024 * GIB,
+    zero: "no limit",
+    common: true,
+    section: "Limits",
+    reload: "restart",
+    summary: "largest request body",
+    why:
+      "Bodies are streamed, so this guards the app's disk and not memory here. Above it: 413, " +
+      "before the app is called when the length is announced.",
+    counterparts: { uwsgi: "--limit-post" },
+  },
+  connections: {
+    type: "integer",
+    default: 20_000,
+    min: 1,
+    max: 1_000_000,
+    unit: "connections",
+    section: "Limits",
+    reload: "restart",
+    summary: "most open client connections of each edge",
+    why:
+      "A bound on memory: a busy connection takes some KB. The limit of open files of the " +
+      "process bounds it too; idle connections are closed first when it is reached.",
+    counterparts: {
+      gunicorn: "--worker-connections",
+      uvicorn: "--limit-concurrency",
+      granian: "--backpressure",
+    },
+  },
+  queue: {
+    type: "integer",
+    default: 1000,
+    min: 1,
+    max: 1_000_000,
+    unit: "requests",
+    common: true,
+    section: "Limits",
+    reload: "restart",
+    summary: "requests of each edge that may wait for a worker",
+    why: "Above it: 503 with Retry-After. A longer queue only makes everybody's answer late.",
+    counterparts: {
+      gunicorn: "--backlog",
+      uvicorn: "--limit-concurrency",
+      granian: "--backpressure",
+      uwsgi: "--listen",
+    },
+  },
+  responseBufferBytes: {
+    type: "bytes",
+    default: MIB,
+    // The window a response has on the wire before the edge gives any credit (docs/protocol.md).
+    min: MIB,
+    max: GIB,
+    section: "Limits",
+    reload: "restart",
+    summary: "response bytes held for a slow client",
+    why:
+      "A response up to this size frees its worker at once, however slow the client is. " +
+      "Beyond it the app waits.",
+    counterparts: {},
+  },
+  accessLog: {
+    type: "logfile",
+    default: null,
+    aliases: ["--access-logfile"],
+    bare: "-",
+    negatable: true,
+    meta: "FILE",
+    common: true,
+    section: "Logs",
+    reload: "restart",
+    summary: "write an access log to FILE, or to stdout (-)",
+    why:
+      "Off by default: it costs time, and most people have one in front. The flag alone means " +
+      "stdout; a file name without a slash that does not end in .log is written " +
+      "--access-log=NAME.",
+    counterparts: {
+      gunicorn: "--access-logfile",
+      uvicorn: "--access-log",
+      granian: "--access-log",
+      uwsgi: "--logto",
+    },
+  },
+  accessLogFormat: {
+    type: "string",
+    default: "combined",
+    aliases: ["--access-logformat"],
+    meta: "FORMAT",
+    section: "Logs",
+    reload: "restart",
+    summary: "combined, json, or a format of atoms such as %(h)s",
+    why:
+      "The atoms are gunicorn's. Values are escaped in every format, so that a client cannot " +
+      "forge a line.",
+    counterparts: {
+      gunicorn: "--access-logformat",
+      granian: "--access-log-fmt",
+      uwsgi: "--log-format",
+    },
+  },
+  logLevel: {
+    type: "choice",
+    choices: ["debug", "info", "warning", "error"],
+    default: "info",
+    translate: { warn: "warning", critical: "error", trace: "debug" },
+    common: true,
+    section: "Logs",
+    reload: "restart",
+    summary: "least important messages that are shown",
+    why:
+      "Start, stop, reload and every problem are visible at `info`; single refused requests " +
+      "too.",
+    counterparts: { gunicorn: "--log-level", uvicorn: "--log-level", granian: "--log-level" },
+  },
+  logFormat: {
+    type: "choice",
+    choices: ["text", "json"],
+    default: "text",
+    section: "Logs",
+    reload: "restart",
+    summary: "form of the server's own log",
+    why: "`json`: one object a line, the app's output included.",
+    counterparts: {
+      gunicorn: "--log-config-json",
+      uvicorn: "--log-config",
+      granian: "--log-config",
+      uwsgi: "--log-encoder",
+    },
+  },
+  serverHeader: {
+    type: "string",
+    default: "keelback",
+    negatable: true,
+    meta: "TEXT",
+    section: "Headers",
+    reload: "live",
+    summary: "value of the Server header",
+    why:
+      "No version in it: nobody needs it but scanners. Empty: no such header. An app's own " +
+      "Server header stays.",
+    counterparts: { uvicorn: "--server-header" },
+  },
+  dateHeader: {
+    type: "boolean",
+    default: true,
+    section: "Headers",
+    reload: "live",
+    summary: "send a Date header",
+    why: "RFC 9110 section 6.6.1 asks an origin server for it.",
+    counterparts: { uvicorn: "--date-header" },
+  },
+  underscoreHeaders: {
+    type: "choice",
+    choices: ["drop", "refuse"],
+    default: "drop",
+    aliases: ["--header-map"],
+    section: "Headers",
+    reload: "restart",
+    summary: "what happens to header names with an underscore",
+    why:
+      "In CGI names X_Forwarded_For and X-Forwarded-For are the same: a client could " +
+      "impersonate a proxy. `drop` leaves the line out and counts it, `refuse` answers 400.",
+    counterparts: { gunicorn: "--header-map" },
+  },
+  config: {
+    type: "string",
+    default: null,
+    scope: "command",
+    variable: true,
+    short: "-c",
+    meta: "FILE",
+    common: true,
+    section: "Command",
+    reload: "restart",
+    summary: "configuration file (TOML)",
+    why:
+      "Without it: keelback.toml in the current directory, else the table [tool.keelback] of " +
+      "pyproject.toml.",
+    counterparts: { gunicorn: "-c, --config", uwsgi: "--ini" },
+  },
+  checkConfig: {
+    type: "boolean",
+    default: false,
+    scope: "command",
+    common: true,
+    section: "Command",
+    reload: "restart",
+    summary: "check the settings and the app, then exit",
+    why: "Exit code 0 when a start would work.",
+    counterparts: { gunicorn: "--check-config" },
+  },
+  printConfig: {
+    type: "boolean",
+    default: false,
+    scope: "command",
+    common: true,
+    section: "Command",
+    reload: "restart",
+    summary: "print every setting and where it came from, then exit",
+    why: "The same values a start would use.",
+    counterparts: { gunicorn: "--print-config", uwsgi: "--show-config" },
+  },
+  json: {
+    type: "boolean",
+    default: false,
+    scope: "command",
+    section: "Command",
+    reload: "restart",
+    summary: "with --print-config: as JSON",
+    why: "For programs.",
+    counterparts: {},
+  },
+  version: {
+    type: "boolean",
+    default: false,
+    scope: "command",
+    short: "-V",
+    aliases: ["-v"],
+    common: true,
+    section: "Command",
+    reload: "restart",
+    summary: "print the version",
+    why: "-v is gunicorn's.",
+    counterparts: {
+      gunicorn: "-v, --version",
+      uvicorn: "--version",
+      granian: "--version",
+      uwsgi: "--version",
+    },
+  },
+  help: {
+    type: "string",
+    default: null,
+    scope: "command",
+    short: "-h",
+    bare: "",
+    meta: "WORD",
+    common: true,
+    section: "Command",
+    reload: "restart",
+    summary: "this help; --help all: every option; --help NAME: one of them",
+    why: "NAME is an option, with or without its dashes.",
+    counterparts: { gunicorn: "-h, --help", uvicorn: "--help", granian: "--help", uwsgi: "--help" },
+  },
+} as const satisfies Record<string, OptionSpec>;
+
+export type OptionKey = keyof typeof OPTIONS;

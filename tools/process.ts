@@ -1,0 +1,43 @@
+/**
+ * Running commands for the tools: one function to run to the end, one to stop with a message.
+ */
+import { spawnSync } from "node:child_process";
+
+export interface Ran {
+  code: number;
+  output: string;
+}
+
+export interface RunOptions {
+  cwd?: string;
+  env?: Record<string, string>;
+}
+
+export const root: string = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+
+const OUTPUT_BYTES_MAX = 256 * 1024 * 1024;
+
+/** Runs a command to its end. A command that cannot be started has the code 127. */
+export function run(command: readonly string[], options: RunOptions = {}): Ran {
+  const [program, ...args] = command;
+  const done = spawnSync(program ?? "", args, {
+    cwd: options.cwd ?? root,
+    env: { ...process.env, ...options.env },
+    encoding: "utf8",
+    maxBuffer: OUTPUT_BYTES_MAX,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  if (done.error !== undefined) return { code: 127, output: `${program}: ${done.error.message}\n` };
+  const ended = done.signal === null ? "" : `${program} was ended by ${done.signal}\n`;
+  return { code: done.status ?? 1, output: done.stdout + done.stderr + ended };
+}
+
+export function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** Ends the tool: what went wrong, then what to do about it. */
+export function fail(problem: string, remedy?: string): never {
+  process.stderr.write(`${problem}\n${remedy === undefined ? "" : `${remedy}\n`}`);
+  process.exit(1);
+}
