@@ -34,6 +34,16 @@ export class ClientOutput {
     if (wrote < length) this.#keep(buf, wrote > 0 ? start + wrote : start, end);
   }
 
+  /**
+   * Like `write`, for bytes that are only what they are during this call: what the kernel does not take is copied.
+   * To be called only while nothing is pending.
+   */
+  writeBorrowed(buf: Buffer, start: number, end: number): void {
+    const length = end - start;
+    const wrote = Math.max(0, this.#socket.write(buf, start, length));
+    if (wrote < length) this.#keep(Buffer.from(buf.subarray(start + wrote, end)), 0, length - wrote);
+  }
+
   /** Writes on. Returns true when it got rid of anything. */
   drain(): boolean {
     const before = this.pending;

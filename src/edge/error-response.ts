@@ -1,6 +1,6 @@
 /** The answers that the edge gives by itself, as bytes; made once for each code. */
 import { ERRORS, type ErrorCode } from "../core/errors.ts";
-import { reasonPhrase } from "../proto/h1/encode.ts";
+import { REASONS } from "../proto/h1/encode.ts";
 
 const cache = new Map<string, Buffer>();
 
@@ -15,9 +15,9 @@ export function errorResponse(code: ErrorCode, close: boolean, withBody: boolean
   const known = cache.get(key);
   if (known !== undefined) return known;
   const spec = ERRORS[code];
-  const body = `${spec.status} ${reasonPhrase(spec.status)}\n${spec.text}\n`;
+  const body = `${spec.status} ${REASONS[spec.status]}\n${spec.text}\n`;
   const lines = [
-    `HTTP/1.1 ${spec.status} ${reasonPhrase(spec.status)}`,
+    `HTTP/1.1 ${spec.status} ${REASONS[spec.status]}`,
     "content-type: text/plain; charset=utf-8",
     `content-length: ${body.length}`,
     "cache-control: no-store",

@@ -2,7 +2,7 @@
  * The response side of an HTTP/1.1 connection: what a worker sends becomes bytes for the client. A complete response to an HTTP/1.1 client
  * that keeps its connection is forwarded as it came; everything else has this hop's lines put into its head.
  */
-import { reasonPhrase } from "../../proto/h1/encode.ts";
+import { REASONS } from "../../proto/h1/encode.ts";
 import { Exchange, type FileSpan } from "../../exchange/exchange.ts";
 import { Flag } from "../../wire/spec.ts";
 import { ClientOutput, type ClientSocket } from "../client-socket.ts";
@@ -16,6 +16,7 @@ import {
   interimHead,
   spliceHead,
   trailerSection,
+  writeChunkInPlace,
 } from "./h1-head.ts";
 
 /** Credit is given back in steps of this size. */
@@ -108,7 +109,9 @@ export abstract class H1Exchange extends Exchange implements FileTarget {
 
   onData(flags: number, buf: Buffer, start: number, end: number): void {
     this.bytesOut += end - start;
-    this.#body((flags & Flag.END) !== 0, buf, start, end);
+    const complete = (flags & Flag.END) !== 0;
+    const written = this.#chunked && end > start && writeChunkInPlace(this.output, buf, start, end);
+    this.#body(complete, buf, written ? end : start, end);
   }
 
   onTrailers(buf: Buffer, start: number, end: number): void {
@@ -124,7 +127,7 @@ export abstract class H1Exchange extends Exchange implements FileTarget {
     // RFC 9110 section 15.2: never to an HTTP/1.0 client.
     if (this.version === 10) return;
     if (status !== 100) {
-      const head = interimHead(status, reasonPhrase(status), buf.subarray(start, end));
+      const head = interimHead(status, REASONS[status] ?? "", buf.subarray(start, end));
       this.output.write(head, 0, head.length);
     } else if ((this.flags & Flag.EXPECT) !== 0 && !this.continueSent && !this.bodyEnded) {
       this.continueSent = true;

@@ -1,4 +1,6 @@
 /** Bytes that the edge puts around an app's response over HTTP/1.1: the lines between two hops, and chunks (RFC 9112 section 7.1). */
+import { writeChunkLine } from "../../proto/h1/encode.ts";
+import type { ClientOutput } from "../client-socket.ts";
 
 const CRLF = Buffer.from("\r\n");
 export const LAST_CHUNK: Buffer = Buffer.from("0\r\n\r\n");
@@ -26,6 +28,37 @@ export function spliceHead(buf: Buffer, start: number, end: number, lines: HopLi
   head.write(extra, length - 2, "latin1");
   CRLF.copy(head, length - 2 + extra.length);
   return head;
+}
+
+/** Longest line that opens a chunk of the size of a frame. */
+const CHUNK_LINE_BYTES_MAX = 9;
+
+/**
+ * Writes a DATA frame's payload `buf[start..end)` as a chunk without copying it: the chunk's line goes over the frame's header, which is
+ * spent, and the CR LF behind it is put there only while it is written. Returns false when there is no room around it.
+ */
+export function writeChunkInPlace(
+  output: ClientOutput,
+  buf: Buffer,
+  start: number,
+  end: number,
+): boolean {
+  if (output.pending > 0 || start < CHUNK_LINE_BYTES_MAX || end + 2 > buf.length) return false;
+  const lineAt = start - chunkLineBytes(end - start);
+  writeChunkLine(buf, lineAt, end - start);
+  const [first, second] = [buf[end]!, buf[end + 1]!];
+  buf[end] = 13;
+  buf[end + 1] = 10;
+  output.writeBorrowed(buf, lineAt, end + 2);
+  buf[end] = first;
+  buf[end + 1] = second;
+  return true;
+}
+
+function chunkLineBytes(size: number): number {
+  let bytes = 3;
+  for (let rest = size >>> 4; rest > 0; rest >>>= 4) bytes += 1;
+  return bytes;
 }
 
 /** The line that opens a chunk of `bytes`. */

@@ -156,6 +156,8 @@ export class H1Connection extends H1Exchange implements Swept, AccessRecord {
       case Phase.BODY:
         return this.#bodyDeadline(now);
       case Phase.APP:
+        // In the queue it has a deadline of its own; the app's time begins when it gets the request.
+        if (this.stage === Stage.QUEUED) return this.#wait(Phase.APP, this.ctx.settings.timeoutMs);
         this.#leave(CancelReason.TIMEOUT);
         return this.#refuse("worker-timeout");
       case Phase.SEND:
@@ -327,6 +329,7 @@ export class H1Connection extends H1Exchange implements Swept, AccessRecord {
   }
 
   onCredit(): void {
+    if (this.#phase === Phase.APP) this.#wait(Phase.APP, this.ctx.settings.timeoutMs);
     if (!this.#bodyBlocked || this.requestCredit <= 0) return;
     this.#bodyBlocked = false;
     if (!this.responseStarted) this.#waitForBody();
