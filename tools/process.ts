@@ -11,6 +11,8 @@ export interface Ran {
 export interface RunOptions {
   cwd?: string;
   env?: Record<string, string>;
+  /** After it the command is killed, with the code 124. */
+  timeoutMs?: number;
 }
 
 export const root: string = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
@@ -26,7 +28,15 @@ export function run(command: readonly string[], options: RunOptions = {}): Ran {
     encoding: "utf8",
     maxBuffer: OUTPUT_BYTES_MAX,
     stdio: ["ignore", "pipe", "pipe"],
+    timeout: options.timeoutMs ?? 0,
+    killSignal: "SIGKILL",
   });
+  const timedOut =
+    done.error !== undefined && "code" in done.error && done.error.code === "ETIMEDOUT";
+  if (timedOut) {
+    const text = `${done.stdout}${done.stderr}\n${program} did not end in time and was killed\n`;
+    return { code: 124, output: text };
+  }
   if (done.error !== undefined) return { code: 127, output: `${program}: ${done.error.message}\n` };
   const ended = done.signal === null ? "" : `${program} was ended by ${done.signal}\n`;
   return { code: done.status ?? 1, output: done.stdout + done.stderr + ended };

@@ -12,6 +12,8 @@ const BUN = process.execPath;
 const VENV = `${root}/.venv/bin`;
 const REPORTS = `${root}/.cache/reports`;
 const TEST_TIMEOUT_MS = 60_000;
+/** No suite takes that long; one that does hangs. */
+const SUITE_TIMEOUT_MS = 15 * 60_000;
 
 interface Check {
   name: string;
@@ -68,7 +70,7 @@ function runCheck(check: Check): void {
 /** A suite that writes JUnit XML. One that fails without a failing test (a crash, no tests) counts as one failure. */
 function runSuite(name: string, command: string[], report: string): void {
   rmSync(report, { force: true });
-  const [ran, seconds] = timed(() => run(command));
+  const [ran, seconds] = timed(() => run(command, { timeoutMs: SUITE_TIMEOUT_MS }));
   const xml = existsSync(report) ? readFileSync(report, "utf8") : "";
   const tally = readJunit(xml);
   if (ran.code !== 0 && tally.failed === 0) tally.failed = 1;

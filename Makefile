@@ -1,0 +1,42 @@
+# The commands of this repository. Everything behind them is TypeScript in tools/, run by the pinned Bun.
+BUN := node_modules/.bin/bun
+.DEFAULT_GOAL := help
+
+.PHONY: help setup serve test gen bench clean node
+
+help:
+	@echo "make setup   install what serving the examples needs (quick when it is there)"
+	@echo "make serve   serve the FastAPI example on http://127.0.0.1:8000"
+	@echo "make test    all checks and tests"
+	@echo "make gen     write the generated files"
+	@echo "make bench   measure against the other servers (scenario=NAME, rounds=N, quick=1)"
+	@echo "make clean   remove what these commands made"
+
+setup: node
+	@$(BUN) tools/setup.ts serve
+
+serve: setup
+	@$(BUN) tools/serve-example.ts
+
+test: node
+	@$(BUN) tools/setup.ts test
+	@$(BUN) tools/test.ts
+
+gen: node
+	@$(BUN) tools/gen.ts
+
+bench: node
+	@$(BUN) tools/setup.ts bench
+	@$(BUN) bench/macro/run.ts $(scenario) $(if $(rounds),--rounds $(rounds)) $(if $(quick),--quick)
+
+clean:
+	rm -rf node_modules .venv .cache coverage examples/django_site/db.sqlite3
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# node_modules as the lock file says; the stamp holds the checksum of what was installed.
+node:
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer (nodejs and npm)"; exit 1; }
+	@want="$$(cat package.json package-lock.json | cksum)"; \
+	if [ "$$want" != "$$(cat node_modules/.stamp 2>/dev/null)" ]; then \
+		npm ci --no-audit --no-fund --loglevel=error && echo "$$want" > node_modules/.stamp; \
+	fi

@@ -1,0 +1,40 @@
+/**
+ * What a result was measured on: the machine, the commit and every version that matters.
+ */
+import { readFileSync } from "node:fs";
+import { arch, cpus, release, totalmem, type } from "node:os";
+import { root, venv } from "./servers.ts";
+
+function printed(command: string[]): string {
+  const done = Bun.spawnSync(command, { cwd: root, stderr: "ignore" });
+  return done.exitCode === 0 ? done.stdout.toString().trim() : "";
+}
+
+export function machine(): Record<string, string> {
+  const processors = cpus();
+  return {
+    cpu: processors[0]?.model.trim() ?? "unknown",
+    cores: `${processors.length}`,
+    memory: `${Math.round(totalmem() / 1024 ** 3)} GiB`,
+    system: `${type()} ${release()} ${arch()}`,
+  };
+}
+
+/** The commit, with a plus sign when the tree differs from it. */
+export function commit(): string {
+  const hash = printed(["git", "rev-parse", "--short=12", "HEAD"]);
+  const dirty = printed(["git", "status", "--porcelain"]) !== "";
+  return hash === "" ? "none" : `${hash}${dirty ? "+" : ""}`;
+}
+
+export function versions(): Record<string, string> {
+  const own: { version: string } = JSON.parse(readFileSync(`${root}/package.json`, "utf8"));
+  const freeze = printed([`${venv}/bin/python`, "-m", "pip", "freeze"]).split("\n");
+  const packages = freeze.map((line) => line.split("==")).filter((pair) => pair.length === 2);
+  return {
+    keelback: own.version,
+    bun: Bun.version,
+    python: printed([`${venv}/bin/python`, "--version"]).replace("Python ", ""),
+    ...Object.fromEntries(packages),
+  };
+}

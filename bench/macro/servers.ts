@@ -1,0 +1,111 @@
+/**
+ * The servers that are compared: how each is started for a setup. Every one gets the same workers and threads; options
+ * beyond that are what its own documentation recommends for production.
+ */
+import { existsSync } from "node:fs";
+import type { Setup } from "./types.ts";
+
+export const root: string = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
+export const venv: string = `${root}/.cache/bench-venv`;
+const bin = `${venv}/bin`;
+
+export interface Server {
+  command(setup: Setup, port: number): string[];
+  /** Whether it can run here at all. */
+  available(): boolean;
+}
+
+const installed = (name: string) => (): boolean => existsSync(`${bin}/${name}`);
+/** gunicorn's own default of one thread would make `gthread` pointless. */
+const GTHREADS = 4;
+function threads(flag: string, setup: Setup): string[] {
+  return setup.threads === undefined ? [] : [flag, `${setup.threads}`];
+}
+
+const bind = (port: number): string => `127.0.0.1:${port}`;
+
+function keelback(extra: readonly string[]): Server {
+  return {
+    available: () => existsSync(`${root}/keelback`),
+    command: (setup, port) => [
+      `${root}/keelback`,
+      "serve",
+      setup.app,
+      ...["--interface", setup.interface, "--python", `${bin}/python`],
+      ...["--bind", bind(port), "--workers", `${setup.workers}`, "--log-level", "warning"],
+      ...["--queue", "20000", "--body-max", "4g"],
+      ...threads("--threads", setup),
+      ...extra,
+    ],
+  };
+}
+
+function gunicorn(kind: string): Server {
+  return {
+    available: installed("gunicorn"),
+    command: (setup, port) => [
+      `${bin}/gunicorn`,
+      setup.app,
+      ...["-k", kind, "-w", `${setup.workers}`, "-b", bind(port), "--log-level", "warning"],
+      ...["--worker-connections", "20000", "--keep-alive", "75"],
+      ...(kind === "gthread" ? ["--threads", `${setup.threads ?? GTHREADS}`] : []),
+    ],
+  };
+}
+
+export const servers: Record<string, Server> = {
+  keelback: keelback([]),
+  "keelback sync": keelback(["--worker", "sync"]),
+  granian: {
+    available: installed("granian"),
+    command: (setup, port) => [
+      `${bin}/granian`,
+      setup.app,
+      ...["--interface", setup.interface, "--host", "127.0.0.1", "--port", `${port}`],
+      ...["--workers", `${setup.workers}`, "--backlog", "4096", "--log-level", "warning"],
+      ...(setup.interface === "wsgi" ? threads("--blocking-threads", setup) : ["--loop", "uvloop"]),
+      ...["--http", "1", "--backpressure", "20000"],
+    ],
+  },
+  uvicorn: {
+    available: installed("uvicorn"),
+    command: (setup, port) => [
+      `${bin}/uvicorn`,
+      setup.app,
+      ...["--host", "127.0.0.1", "--port", `${port}`, "--workers", `${setup.workers}`],
+      ...["--loop", "uvloop", "--http", "httptools", "--no-access-log"],
+      ...["--log-level", "warning", "--timeout-keep-alive", "75", "--backlog", "4096"],
+    ],
+  },
+  "gunicorn sync": gunicorn("sync"),
+  "gunicorn gthread": gunicorn("gthread"),
+  "gunicorn asgi": gunicorn("asgi"),
+  hypercorn: {
+    available: installed("hypercorn"),
+    command: (setup, port) => [
+      `${bin}/hypercorn`,
+      setup.app,
+      ...["--bind", bind(port), "--workers", `${setup.workers}`, "--worker-class", "uvloop"],
+      ...["--log-level", "warning", "--backlog", "4096", "--keep-alive", "75"],
+    ],
+  },
+  waitress: {
+    available: installed("waitress-serve"),
+    command: (setup, port) => [
+      `${bin}/waitress-serve`,
+      `--listen=${bind(port)}`,
+      ...threads("--threads", setup),
+      ...["--connection-limit=20000", "--backlog=4096", "--asyncore-use-poll"],
+      "--max-request-body-size=4294967296",
+      setup.app,
+    ],
+  },
+  bjoern: {
+    available: hasBjoern,
+    command: (setup, port) => [`${bin}/python`, "bjoern_serve.py", setup.app, `${port}`],
+  },
+};
+
+function hasBjoern(): boolean {
+  return Bun.spawnSync([`${bin}/python`, "-c", "import bjoern"]).exitCode === 0;
+}
