@@ -1,7 +1,7 @@
 /** Composes an edge process: the supervisor's messages, the pool of workers, the clients. */
 import { monotonic } from "../core/clock.ts";
 import type { Config } from "../config/config.ts";
-import { WorkerPool, type StuckRequest } from "../dispatch/pool.ts";
+import { type PoolOptions, type StuckRequest, WorkerPool } from "../dispatch/pool.ts";
 import { WorkerLink } from "../dispatch/worker-link.ts";
 import {
   openWorkerPort,
@@ -62,12 +62,7 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
     const config = message.config;
     this.#log = createLogger(config.logLevel, config.logFormat, `edge-${message.index}`);
     this.#pool = new WorkerPool(
-      {
-        queueMax: config.queue,
-        queueTimeoutMs: config.queueTimeoutMs,
-        interruptMs: config.interruptMs,
-        silentMs: config.timeoutMs,
-      },
+      poolOptions(config),
       {
         onStuck: (link, what) => this.#stuck(link, what),
         onDrained: (link) => send({ t: "drained", worker: link.facts.worker }),
@@ -108,6 +103,9 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
         this.#stop(message.deadlineMs);
         break;
       case "config":
+        // After a reload: what may change while it runs.
+        this.#edge.settings = edgeSettings(message);
+        this.#pool.options = poolOptions(message.config);
         break;
     }
   }
@@ -230,6 +228,15 @@ function edgeSettings(message: ConfigMessage): EdgeSettings {
     ),
     heldBytesExtra: config.responseBufferBytes - RESPONSE_WINDOW_BYTES,
     underscoreHeaders: config.underscoreHeaders,
+  };
+}
+
+function poolOptions(config: Config): PoolOptions {
+  return {
+    queueMax: config.queue,
+    queueTimeoutMs: config.queueTimeoutMs,
+    interruptMs: config.interruptMs,
+    silentMs: config.timeoutMs,
   };
 }
 

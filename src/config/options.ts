@@ -610,7 +610,7 @@ export const OPTIONS = {
   },
   queue: {
     type: "integer",
-    default: 1000,
+    default: 10_000,
     min: 1,
     max: 1_000_000,
     unit: "requests",
@@ -618,7 +618,7 @@ export const OPTIONS = {
     section: "Limits",
     reload: "restart",
     summary: "requests of each edge that may wait for a worker",
-    why: "Above it: 503 with Retry-After. A longer queue only makes everybody's answer late.",
+    why: "Above it: 503 with Retry-After. It costs about 2 KB a request; what bounds how late an answer may be is queue-timeout.",
     counterparts: {
       gunicorn: "--backlog",
       uvicorn: "--limit-concurrency",

@@ -57,7 +57,8 @@ export class WorkerPool implements Backend, LinkOwner {
     retried: 0,
     lost: 0,
   };
-  readonly #options: PoolOptions;
+  /** May be replaced at any time. */
+  options: PoolOptions;
   readonly #events: PoolEvents;
   readonly #now: () => number;
   readonly #links: WorkerLink[] = [];
@@ -71,7 +72,7 @@ export class WorkerPool implements Backend, LinkOwner {
   #hopeless = false;
 
   constructor(options: PoolOptions, events: PoolEvents, now: () => number) {
-    this.#options = options;
+    this.options = options;
     this.#events = events;
     this.#now = now;
   }
@@ -135,7 +136,7 @@ export class WorkerPool implements Backend, LinkOwner {
       return;
     }
     if (this.#hopeless && this.#links.length === 0) return this.#refuse(x, "no-workers");
-    if (this.#queue.size >= this.#options.queueMax) return this.#refuse(x, "queue-full");
+    if (this.#queue.size >= this.options.queueMax) return this.#refuse(x, "queue-full");
     this.#enqueue(x, head, constant);
   }
 
@@ -212,7 +213,7 @@ export class WorkerPool implements Backend, LinkOwner {
    * Once in a while: deadlines of the queue, of cancelled requests and of silent workers. Returns true while there is something to watch.
    */
   tick(now: number): boolean {
-    const { queueTimeoutMs, interruptMs, silentMs } = this.#options;
+    const { queueTimeoutMs, interruptMs, silentMs } = this.options;
     if (queueTimeoutMs > 0) {
       for (let x = this.#queue.peek(); x !== null; x = this.#queue.peek()) {
         if (now - x.submittedAt < queueTimeoutMs) break;

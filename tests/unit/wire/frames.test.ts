@@ -14,7 +14,10 @@ interface VectorFrame {
 }
 interface Vector {
   name: string;
-  bytes: string;
+  /** The input whole, or in the reads named by `pieces`, after which `counts` frames are complete. */
+  bytes?: string;
+  pieces?: string[];
+  counts?: number[];
   frames?: VectorFrame[];
   error?: string;
 }
@@ -48,7 +51,7 @@ describe("shared vectors", () => {
   });
   for (const vector of vectors) {
     test(vector.name, () => {
-      const bytes = Buffer.from(vector.bytes, "hex");
+      const bytes = Buffer.from(vector.bytes ?? vector.pieces!.join(""), "hex");
       const everyByte = [...bytes.keys()].slice(1);
       for (const cuts of [[], everyByte]) {
         const { frames, error } = decodePieces(bytes, cuts);
@@ -65,6 +68,21 @@ describe("shared vectors", () => {
         );
       }
     });
+  }
+});
+
+test("frames are given out as soon as they are complete", () => {
+  const inPieces = vectors.filter((v) => v.pieces !== undefined);
+  expect(inPieces.length).toBeGreaterThan(5);
+  for (const vector of inPieces) {
+    let seen = 0;
+    const decoder = new FrameDecoder({ onFrame: () => (seen += 1) });
+    const counts = vector.pieces!.map((piece) => {
+      decoder.push(Buffer.from(piece, "hex"));
+      return seen;
+    });
+    let total = 0;
+    expect(counts).toEqual(vector.counts!.map((count) => (total += count)));
   }
 });
 

@@ -1,0 +1,72 @@
+/** What a person sees when the server starts, or does not. Pure. */
+import type { Config } from "../config/config.ts";
+import type { Listener } from "../net/open-result.ts";
+import { failureText } from "../supervisor/failure.ts";
+import type { Failure } from "../supervisor/failure.ts";
+import type { AppFacts } from "../supervisor/conversation.ts";
+import { VERSION } from "./version.ts";
+
+export interface ScreenInput {
+  readonly config: Config;
+  readonly facts: AppFacts;
+  /** Where the app was found when none was named, else null. */
+  readonly why: string | null;
+  readonly interpreter: string;
+  readonly listeners: readonly Listener[];
+  readonly readyMs: number;
+}
+
+export function screen(input: ScreenInput): string {
+  const rows = [
+    ["app", appText(input)],
+    ["python", pythonText(input)],
+    ["workers", workersText(input)],
+    ...input.listeners.map((listener) => ["listening", addressText(listener)]),
+  ];
+  const body = rows.map(([name = "", text = ""]) => `  ${name.padEnd(10)} ${text}\n`).join("");
+  return `keelback ${VERSION}\n${body}  Ready in ${Math.round(input.readyMs)} ms\n`;
+}
+
+/** The same for programs. */
+export function screenFields(input: ScreenInput): Record<string, string | number> {
+  return {
+    version: VERSION,
+    app: appText(input),
+    python: pythonText(input),
+    workers: workersText(input),
+    listening: input.listeners.map(addressText).join(" "),
+    ready_ms: Math.round(input.readyMs),
+  };
+}
+
+function appText({ facts, why }: ScreenInput): string {
+  return why === null ? facts.found : `${facts.found}, from ${why}`;
+}
+
+function pythonText({ facts, interpreter }: ScreenInput): string {
+  return `${facts.python}${facts.freeThreaded ? " free-threaded" : ""} (${interpreter})`;
+}
+
+function workersText({ config, facts }: ScreenInput): string {
+  const kind = config.worker === "auto" ? kindOf(facts) : config.worker;
+  const detail = {
+    asyncio: ` (${facts.loop})`,
+    threads: ` (up to ${facts.threads} threads each)`,
+    sync: "",
+  }[kind];
+  const edges = config.edges === 1 ? "" : `, ${config.edges} edges`;
+  return `${config.workers} x ${kind}${detail}${edges}${config.reload ? ", reload" : ""}`;
+}
+
+function kindOf(facts: AppFacts): "asyncio" | "threads" {
+  return facts.interface === "asgi" ? "asyncio" : "threads";
+}
+
+/** As a client writes it. */
+export function addressText({ kind, address }: Listener): string {
+  return kind === "tcp" ? `http://${address}` : `unix:${address}`;
+}
+
+export function failureScreen(failure: Failure): string {
+  return `keelback: ${failureText(failure)}\n`;
+}

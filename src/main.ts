@@ -1,0 +1,21 @@
+/**
+ * The entry of every Keelback process: the command line, and with `__edge` an edge. The only place
+ * that ends a process.
+ */
+import { isWritable } from "./net/libc.ts";
+import { guardStderr } from "./observe/log.ts";
+
+function exit(code: number): never {
+  // oxlint-disable-next-line unicorn/no-process-exit -- this is the one place
+  process.exit(code);
+}
+
+guardStderr(() => isWritable(2));
+const argv = process.argv.slice(2);
+if (argv[0] === "__edge") {
+  const { runEdge } = await import("./cli/edge.ts");
+  runEdge(exit);
+} else {
+  const { runCommand } = await import("./cli/run.ts");
+  exit(await runCommand(argv));
+}

@@ -1,0 +1,228 @@
+/**
+ * The C library, for what the runtime does not offer: sockets that listen without being accepted
+ * on, FIFOs, locks, and the ties between processes. Contract: a call returns what C returns;
+ * `errno()` is read right after a failed call, before anything else runs. Loaded on first use.
+ */
+import type { Pointer } from "bun:ffi";
+import { dlopen, FFIType, ptr, read } from "bun:ffi";
+import { constants } from "node:os";
+
+const MAC = process.platform === "darwin";
+const { i32, u32, u64, i64, pointer } = FFIType;
+
+/**
+ * Apple's ABI for arm64 passes variadic arguments on the stack: six fillers use up the registers.
+ */
+const VARIADIC_ON_STACK = MAC && process.arch === "arm64";
+const FILLERS = VARIADIC_ON_STACK ? [i64, i64, i64, i64, i64, i64] : [];
+const FILLING = FILLERS.map(() => 0);
+
+const SYMBOLS = {
+  socket: { args: [i32, i32, i32], returns: i32 },
+  bind: { args: [i32, pointer, u32], returns: i32 },
+  listen: { args: [i32, i32], returns: i32 },
+  connect: { args: [i32, pointer, u32], returns: i32 },
+  setsockopt: { args: [i32, i32, i32, pointer, u32], returns: i32 },
+  getsockopt: { args: [i32, i32, i32, pointer, pointer], returns: i32 },
+  getsockname: { args: [i32, pointer, pointer], returns: i32 },
+  fcntl: { args: [i32, i32, ...FILLERS, i64], returns: i32 },
+  mkfifo: { args: [pointer, u32], returns: i32 },
+  flock: { args: [i32, i32], returns: i32 },
+  poll: { args: [pointer, u64, i32], returns: i32 },
+  waitpid: { args: [i32, pointer, i32], returns: i32 },
+  getrlimit: { args: [i32, pointer], returns: i32 },
+} as const;
+
+/** By system: where errno lives, and what only Linux has. */
+const SYSTEM_SYMBOLS = MAC
+  ? { __error: { args: [], returns: pointer } }
+  : {
+      __errno_location: { args: [], returns: pointer },
+      prctl: { args: [i32, u64, u64, u64, u64], returns: i32 },
+    };
+
+type Call = (...args: (number | Pointer)[]) => number;
+type Calls = Record<keyof typeof SYMBOLS | "prctl", Call> & {
+  errnoLocation: () => Pointer;
+};
+
+let calls: Calls | null = null;
+
+function libraryNames(): string[] {
+  if (MAC) return ["libSystem.B.dylib"];
+  const arch = process.arch === "arm64" ? "aarch64" : "x86_64";
+  return ["libc.so.6", `libc.musl-${arch}.so.1`];
+}
+
+function load(): Calls {
+  if (calls !== null) return calls;
+  let failure: unknown;
+  for (const name of libraryNames()) {
+    try {
+      const { symbols } = dlopen(name, { ...SYMBOLS, ...SYSTEM_SYMBOLS });
+      const table = symbols as unknown as Record<string, Call>;
+      const errnoLocation = table[MAC ? "__error" : "__errno_location"] as unknown as () => Pointer;
+      calls = { ...table, errnoLocation } as Calls;
+      return calls;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw new Error(`the C library cannot be loaded: ${String(failure)}`);
+}
+
+/** Numbers that differ between systems. */
+const SOL_SOCKET = MAC ? 0xffff : 1;
+const SO_REUSEADDR = MAC ? 4 : 2;
+const SO_TYPE = MAC ? 0x1008 : 3;
+const SO_ACCEPTCONN = MAC ? 2 : 30;
+const IPPROTO_IPV6 = 41;
+const IPV6_V6ONLY = MAC ? 27 : 26;
+const F_GETFL = 3;
+const F_SETFL = 4;
+const F_SETFD = 2;
+const FD_CLOEXEC = 1;
+const O_NONBLOCK = MAC ? 4 : 0o4000;
+export const AF_UNIX = 1;
+export const AF_INET = 2;
+export const AF_INET6 = MAC ? 30 : 10;
+export const SOCK_STREAM = 1;
+const SOCKADDR_BYTES_MAX = 128;
+const LOCK_EX = 2;
+const POLLOUT = 4;
+const WNOHANG = 1;
+const RLIMIT_NOFILE = MAC ? 8 : 7;
+const PR_SET_PDEATHSIG = 1;
+const SIGKILL = 9;
+
+const NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(constants.errno).map(([name, number]) => [number, name]),
+);
+
+/** The name of the last failed call's error, such as EADDRINUSE. */
+export function errno(): string {
+  const number = read.i32(load().errnoLocation(), 0);
+  return NAMES.get(number) ?? `errno ${number}`;
+}
+
+/** A stream socket that is not inherited and never blocks; -1 on failure. */
+export function streamSocket(family: number): number {
+  const fd = load().socket(family, SOCK_STREAM, 0);
+  if (fd >= 0) makeOwn(fd);
+  return fd;
+}
+
+/** Close-on-exec and non-blocking. */
+export function makeOwn(fd: number): void {
+  const { fcntl } = load();
+  fcntl(fd, F_SETFD, ...FILLING, FD_CLOEXEC);
+  const flags = fcntl(fd, F_GETFL, ...FILLING, 0);
+  if (flags >= 0) fcntl(fd, F_SETFL, ...FILLING, flags | O_NONBLOCK);
+}
+
+export function bindTo(fd: number, address: Uint8Array): boolean {
+  return load().bind(fd, ptr(address), address.length) === 0;
+}
+
+export function connectTo(fd: number, address: Uint8Array): boolean {
+  return load().connect(fd, ptr(address), address.length) === 0;
+}
+
+export function listenOn(fd: number, backlog: number): boolean {
+  return load().listen(fd, backlog) === 0;
+}
+
+export function reuseAddress(fd: number): void {
+  setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+}
+
+export function setV6Only(fd: number, only: boolean): void {
+  setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, only ? 1 : 0);
+}
+
+function setOption(fd: number, level: number, option: number, value: number): void {
+  load().setsockopt(fd, level, option, ptr(new Int32Array([value])), 4);
+}
+
+/** The value of a socket option, or null: no socket, or not open. */
+function socketOption(fd: number, option: number): number | null {
+  const value = new Int32Array(1);
+  const size = new Uint32Array([4]);
+  return load().getsockopt(fd, SOL_SOCKET, option, ptr(value), ptr(size)) === 0
+    ? (value[0] ?? null)
+    : null;
+}
+
+/** What a descriptor is, for those that are passed in. */
+export function socketState(
+  fd: number,
+): "not-a-socket" | "not-a-stream" | "not-listening" | "listening" {
+  const type = socketOption(fd, SO_TYPE);
+  if (type === null) return "not-a-socket";
+  if (type !== SOCK_STREAM) return "not-a-stream";
+  return socketOption(fd, SO_ACCEPTCONN) === 1 ? "listening" : "not-listening";
+}
+
+/** The local address as the kernel's struct, or null. */
+export function socketName(fd: number): Uint8Array | null {
+  const bytes = new Uint8Array(SOCKADDR_BYTES_MAX);
+  const size = new Uint32Array([bytes.length]);
+  if (load().getsockname(fd, ptr(bytes), ptr(size)) !== 0) return null;
+  return bytes.subarray(0, Math.min(size[0] ?? 0, bytes.length));
+}
+
+/** The start of a struct sockaddr: a family, on BSD systems a length before it. */
+export function writeFamily(address: Uint8Array, family: number): void {
+  if (MAC) {
+    address[0] = address.length;
+    address[1] = family;
+  } else {
+    address[0] = family;
+  }
+}
+
+export function readFamily(address: Uint8Array): number {
+  return (MAC ? address[1] : address[0]) ?? 0;
+}
+
+/** False: see errno(). */
+export function makeFifo(path: string, mode: number): boolean {
+  return load().mkfifo(ptr(Buffer.from(`${path}\0`)), mode) === 0;
+}
+
+/** Waits for an exclusive advisory lock, which closing the descriptor releases. */
+export function lockFile(fd: number): boolean {
+  return load().flock(fd, LOCK_EX) === 0;
+}
+
+const pollEntry = new Uint8Array(8);
+const pollView = new DataView(pollEntry.buffer);
+
+/**
+ * A write of up to 4096 bytes (PIPE_BUF) would not block now. Errors count as writable: the write
+ * tells.
+ */
+export function isWritable(fd: number): boolean {
+  pollView.setInt32(0, fd, true);
+  pollView.setUint16(4, POLLOUT, true);
+  pollView.setUint16(6, 0, true);
+  return load().poll(ptr(pollEntry), 1, 0) !== 0;
+}
+
+/** Takes a dead child off the process table; false when it lives or is none of ours. */
+export function reap(pid: number): boolean {
+  return load().waitpid(pid, ptr(new Int32Array(1)), WNOHANG) === pid;
+}
+
+/** Open files that this process may have (the soft limit). */
+export function descriptorsMax(): number {
+  const limits = new BigUint64Array(2);
+  if (load().getrlimit(RLIMIT_NOFILE, ptr(limits)) !== 0) return 1024;
+  const soft = limits[0] ?? 0n;
+  return soft > 1_000_000_000n ? 1_000_000_000 : Number(soft);
+}
+
+/** Linux: the kernel kills this process when the one that started it ends. Elsewhere nothing. */
+export function dieWithParent(): void {
+  if (!MAC) load().prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}

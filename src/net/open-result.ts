@@ -1,0 +1,29 @@
+/** What opening a listening socket gives: the socket, or why not and what helps. */
+
+export interface Listener {
+  readonly fd: number;
+  readonly kind: "tcp" | "unix";
+  /** As bound, with the real port: `127.0.0.1:8000`, `[::1]:8000`, or a path. */
+  readonly address: string;
+  /** 0 for unix sockets. */
+  readonly port: number;
+  /** Removes what the socket left in the file system. */
+  remove(): void;
+}
+
+export type OpenFailureCode =
+  "in-use" | "permission" | "address" | "path-too-long" | "descriptor" | "system";
+
+export interface OpenFailure {
+  readonly code: OpenFailureCode;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+export type OpenResult =
+  | { readonly ok: true; readonly listener: Listener }
+  | { readonly ok: false; readonly failure: OpenFailure };
+
+export function failure(code: OpenFailureCode, message: string, remedy: string): OpenResult {
+  return { ok: false, failure: { code, message, remedy } };
+}

@@ -1,0 +1,189 @@
+/**
+ * Listening sockets that nobody in this process accepts on: they are made once and handed to edges
+ * as descriptors. What cannot be opened is a value that names the cause and the remedy.
+ */
+import { closeSync } from "node:fs";
+import { lookup } from "node:dns/promises";
+import { networkInterfaces } from "node:os";
+import type { Bind } from "../config/bind.ts";
+import { formatBind } from "../config/bind.ts";
+import type { IpAddress } from "./address.ts";
+import { decodeAddress, encodeIp } from "./address.ts";
+import {
+  AF_INET,
+  AF_INET6,
+  bindTo,
+  errno,
+  listenOn,
+  makeOwn,
+  reuseAddress,
+  setV6Only,
+  socketName,
+  socketState,
+  streamSocket,
+} from "./libc.ts";
+import type { Listener, OpenFailure, OpenResult } from "./open-result.ts";
+import { failure } from "./open-result.ts";
+
+/** Opens all or none. */
+export async function openListeners(
+  binds: readonly Bind[],
+  backlog: number,
+): Promise<
+  | { readonly ok: true; readonly listeners: readonly Listener[] }
+  | { readonly ok: false; readonly failure: OpenFailure }
+> {
+  const listeners: Listener[] = [];
+  for (const bind of binds) {
+    const result = await openListener(bind, backlog, isV6Only(bind, binds));
+    if (!result.ok) {
+      closeListeners(listeners);
+      return result;
+    }
+    listeners.push(result.listener);
+  }
+  return { ok: true, listeners };
+}
+
+export function closeListeners(listeners: readonly Listener[]): void {
+  for (const listener of listeners) {
+    listener.remove();
+    closeSync(listener.fd);
+  }
+}
+
+/** `[::]` takes IPv4 clients too, unless an IPv4 address of the same port is bound beside it. */
+function isV6Only(bind: Bind, binds: readonly Bind[]): boolean {
+  if (bind.kind !== "tcp") return false;
+  const { port } = bind;
+  return binds.some(
+    (other) => other.kind === "tcp" && other.port === port && other.host.includes("."),
+  );
+}
+
+export async function openListener(
+  bind: Bind,
+  backlog: number,
+  v6Only: boolean = false,
+): Promise<OpenResult> {
+  switch (bind.kind) {
+    case "fd":
+      return openInherited(bind.fd);
+    case "unix": {
+      const { openUnix } = await import("./unix.ts");
+      return openUnix(bind.path, backlog);
+    }
+    case "tcp": {
+      const address = await resolveHost(bind.host, bind.port);
+      if (address !== null) return openTcp(bind, address, { backlog, v6Only });
+      const remedy = "check the spelling, or bind an address of this machine";
+      return failure("address", `the host ${bind.host} has no address`, remedy);
+    }
+  }
+}
+
+/** IPv4 first: `localhost` is 127.0.0.1 wherever there is one. */
+async function resolveHost(host: string, port: number): Promise<IpAddress | null> {
+  const [name = "", zone] = host.split("%");
+  if (name.includes(":")) return { host: name, port, scope: zoneNumber(zone) };
+  if (/^[\d.]+$/.test(name)) return { host: name, port, scope: 0 };
+  try {
+    const found = await lookup(name, { all: true });
+    const best = found.find(({ family }) => family === 4) ?? found[0];
+    return best === undefined ? null : { host: best.address, port, scope: 0 };
+  } catch {
+    return null;
+  }
+}
+
+function zoneNumber(zone: string | undefined): number {
+  if (zone === undefined) return 0;
+  if (/^\d+$/.test(zone)) return Number(zone);
+  const found = networkInterfaces()[zone]?.find((entry) => entry.family === "IPv6");
+  return found?.scopeid ?? 0;
+}
+
+function openTcp(
+  bind: Bind & { kind: "tcp" },
+  address: IpAddress,
+  { backlog, v6Only }: { backlog: number; v6Only: boolean },
+): OpenResult | Promise<OpenResult> {
+  const v6 = address.host.includes(":");
+  const fd = streamSocket(v6 ? AF_INET6 : AF_INET);
+  if (fd < 0) {
+    const reason = errno();
+    return reason === "EAFNOSUPPORT"
+      ? failure("address", "this system has no IPv6", "bind an IPv4 address")
+      : failure("system", `no socket can be made: ${reason}`, "see ulimit -n");
+  }
+  reuseAddress(fd);
+  if (v6) setV6Only(fd, v6Only);
+  const bound = bindTo(fd, encodeIp(address));
+  if (!bound || !listenOn(fd, backlog)) {
+    const reason = errno();
+    closeSync(fd);
+    return cannotListen(bind, reason);
+  }
+  return listenerOf(fd, formatBind(bind));
+}
+
+async function cannotListen(bind: Bind & { kind: "tcp" }, reason: string): Promise<OpenResult> {
+  const { host, port } = bind;
+  const where = formatBind(bind);
+  switch (reason) {
+    case "EADDRINUSE": {
+      const { findPortOwner } = await import("./port-owner.ts");
+      const owner = findPortOwner(port);
+      const who = owner === null ? "another program" : `pid ${owner.pid} (${owner.command})`;
+      const free = formatBind({ ...bind, port: port < 65_535 ? port + 1 : port - 1 });
+      const remedy = `stop it, or choose another port: --bind ${free}`;
+      return failure("in-use", `${where} is in use by ${who}`, remedy);
+    }
+    case "EACCES":
+    case "EPERM": {
+      const text = `no permission to listen on ${where}`;
+      const remedy =
+        port < 1024
+          ? "ports below 1024 are root's: use a higher one, a passed socket (fd://3), or a capability"
+          : "a security policy of this machine forbids it";
+      return failure("permission", text, remedy);
+    }
+    case "EADDRNOTAVAIL":
+      return failure(
+        "address",
+        `${host} is no address of this machine`,
+        "bind 127.0.0.1 (only this machine), 0.0.0.0 (everybody), or one that it has",
+      );
+    default:
+      return failure("system", `cannot listen on ${where}: ${reason}`, "choose another address");
+  }
+}
+
+function openInherited(fd: number): OpenResult {
+  const state = socketState(fd);
+  if (state !== "listening") {
+    const what = {
+      "not-a-socket": "is not an open socket",
+      "not-a-stream": "is no stream socket",
+      "not-listening": "is a socket that does not listen",
+    }[state];
+    const remedy = "pass a listening socket, as systemd's socket units do (fd://3 is the first)";
+    return failure("descriptor", `fd://${fd} ${what}`, remedy);
+  }
+  makeOwn(fd);
+  return listenerOf(fd, `fd://${fd}`);
+}
+
+function listenerOf(fd: number, name: string): OpenResult {
+  const bytes = socketName(fd);
+  const local = bytes === null ? null : decodeAddress(bytes);
+  if (local === null) {
+    return failure(
+      "descriptor",
+      `${name} is neither TCP nor a unix socket`,
+      "bind another address",
+    );
+  }
+  const { kind, text: address, port } = local;
+  return { ok: true, listener: { fd, kind, address, port, remove: () => {} } };
+}

@@ -1,0 +1,254 @@
+/**
+ * The edge processes: started with the listening sockets as descriptors 3, 4, ..., restarted at
+ * once when they die, told about workers, asked to drain them. What a new edge does not know (its
+ * workers) it learns by their links.
+ */
+import { rmSync } from "node:fs";
+import type { Subprocess } from "bun";
+import type { Clock } from "../core/clock.ts";
+import type { Config } from "../config/config.ts";
+import type { Listener } from "../net/open-result.ts";
+import type { Logger } from "../observe/log.ts";
+import { retryDelay, STABLE_MS } from "./lifecycle.ts";
+
+/** Edges that end before they listen, in a row, before the first one has: the start has failed. */
+const FIRST_STARTS_MAX = 3;
+const FIRST_DESCRIPTOR = 3;
+
+export interface StuckReport {
+  readonly worker: number;
+  readonly stream: number;
+  readonly method: string;
+  readonly target: string;
+  readonly seconds: number;
+}
+
+export interface EdgesOptions {
+  readonly config: Config;
+  /** Program and arguments. */
+  readonly command: readonly string[];
+  readonly listeners: readonly Listener[];
+  readonly descriptorsMax: number;
+  readonly lifeline: string;
+  socketPath(index: number): string;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+export interface EdgesOwner {
+  /** Workers can connect to this edge. */
+  edgeListening(path: string): void;
+  /** Nothing of this worker is open in any edge. */
+  drained(worker: number): void;
+  stuck(report: StuckReport): void;
+  /** All have ended after stop(). */
+  edgesStopped(): void;
+  /** The first edge cannot be started. */
+  edgesFailed(message: string): void;
+}
+
+type FromEdge =
+  | { readonly t: "listening" | "stopped" }
+  | { readonly t: "link-up" | "link-down" | "drained"; readonly worker: number }
+  | ({ readonly t: "stuck" } & StuckReport)
+  | { readonly t: "stats" };
+
+type EdgeProcess = Subprocess<"ignore", "inherit", "inherit">;
+
+interface EdgeSlot {
+  readonly index: number;
+  readonly path: string;
+  process: EdgeProcess | null;
+  listening: boolean;
+  startedAt: number;
+  failures: number;
+  timer: Timer | null;
+  readonly links: Set<number>;
+}
+
+export class Edges {
+  readonly #options: EdgesOptions;
+  readonly #owner: EdgesOwner;
+  readonly #slots: EdgeSlot[];
+  /** Workers that are being drained, and the edges that have not said that they are. */
+  readonly #draining = new Map<number, Set<EdgeSlot>>();
+  #config: Config;
+  #everListened = false;
+  #stopping = false;
+
+  constructor(options: EdgesOptions, owner: EdgesOwner) {
+    this.#options = options;
+    this.#owner = owner;
+    this.#config = options.config;
+    this.#slots = Array.from({ length: options.config.edges }, (_, index) => ({
+      index,
+      path: options.socketPath(index),
+      process: null,
+      listening: false,
+      startedAt: 0,
+      failures: 0,
+      timer: null,
+      links: new Set<number>(),
+    }));
+  }
+
+  start(): void {
+    for (const slot of this.#slots) this.#start(slot);
+  }
+
+  /** Paths that workers can connect to now. */
+  get paths(): string[] {
+    return this.#slots.filter(({ listening }) => listening).map(({ path }) => path);
+  }
+
+  get pids(): number[] {
+    return this.#slots.flatMap((slot) => (slot.process === null ? [] : [slot.process.pid]));
+  }
+
+  /** Settings that a reload has changed. */
+  configure(config: Config): void {
+    this.#config = config;
+    for (const slot of this.#slots) this.#sendConfig(slot);
+  }
+
+  drain(worker: number): void {
+    const linked = this.#slots.filter(({ links }) => links.has(worker));
+    if (linked.length === 0) return this.#owner.drained(worker);
+    this.#draining.set(worker, new Set(linked));
+    for (const slot of linked) this.#send(slot, { t: "drain-worker", worker });
+  }
+
+  workerGone(worker: number): void {
+    this.#draining.delete(worker);
+    this.#broadcast({ t: "worker-gone", worker });
+  }
+
+  noWorkers(reason: string): void {
+    this.#broadcast({ t: "no-workers", reason });
+  }
+
+  reopenLogs(): void {
+    this.#broadcast({ t: "reopen-logs" });
+  }
+
+  /** They stop accepting and end when what runs is done, at the latest at the deadline. */
+  stop(deadlineMs: number): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    for (const slot of this.#slots) if (slot.timer !== null) clearTimeout(slot.timer);
+    this.#broadcast({ t: "stop", deadlineMs });
+    this.#checkStopped();
+  }
+
+  kill(): void {
+    this.#stopping = true;
+    for (const { process } of this.#slots) process?.kill("SIGKILL");
+  }
+
+  /** Resolves when no edge is left. */
+  async exited(): Promise<void> {
+    const running = this.#slots.flatMap(({ process }) => process ?? []);
+    await Promise.all(running.map((process) => process.exited));
+  }
+
+  #start(slot: EdgeSlot): void {
+    const { listeners, command, clock } = this.#options;
+    slot.timer = null;
+    slot.startedAt = clock.now();
+    // A killed predecessor has left its socket, which nobody can bind again.
+    rmSync(slot.path, { force: true });
+    const child: EdgeProcess = Bun.spawn([...command], {
+      stdio: ["ignore", "inherit", "inherit", ...listeners.map(({ fd }) => fd)],
+      detached: true,
+      ipc: (message) => this.#receive(slot, message as FromEdge),
+      onExit: (exited, status, signal) => {
+        if (slot.process === exited || slot.process === null) this.#ended(slot, status, signal);
+      },
+    });
+    slot.process = child;
+    this.#sendConfig(slot);
+  }
+
+  #sendConfig(slot: EdgeSlot): void {
+    const { listeners, descriptorsMax, lifeline } = this.#options;
+    this.#send(slot, {
+      t: "config",
+      config: this.#config,
+      index: slot.index,
+      listeners: listeners.map(({ kind, address }, at) => {
+        return { fd: FIRST_DESCRIPTOR + at, kind, address };
+      }),
+      socketPath: slot.path,
+      lifelinePath: lifeline,
+      descriptorsMax,
+    });
+  }
+
+  #receive(slot: EdgeSlot, message: FromEdge): void {
+    switch (message.t) {
+      case "listening":
+        slot.listening = true;
+        this.#everListened = true;
+        this.#owner.edgeListening(slot.path);
+        break;
+      case "link-up":
+        slot.links.add(message.worker);
+        break;
+      case "link-down":
+        slot.links.delete(message.worker);
+        this.#settleDrain(message.worker, slot);
+        break;
+      case "drained":
+        this.#settleDrain(message.worker, slot);
+        break;
+      case "stuck":
+        this.#owner.stuck(message);
+        break;
+      case "stopped":
+      case "stats":
+        break;
+    }
+  }
+
+  #settleDrain(worker: number, slot: EdgeSlot): void {
+    const waiting = this.#draining.get(worker);
+    if (waiting === undefined || !waiting.delete(slot) || waiting.size > 0) return;
+    this.#draining.delete(worker);
+    this.#owner.drained(worker);
+  }
+
+  #ended(slot: EdgeSlot, status: number | null, signal: number | string | null): void {
+    const { log, clock } = this.#options;
+    const listened = slot.listening;
+    slot.process = null;
+    slot.listening = false;
+    slot.links.clear();
+    for (const worker of [...this.#draining.keys()]) this.#settleDrain(worker, slot);
+    if (this.#stopping) return this.#checkStopped();
+    if (listened && clock.now() - slot.startedAt >= STABLE_MS) slot.failures = 0;
+    slot.failures += 1;
+    const how = signal === null ? `exited with status ${status}` : `was killed by signal ${signal}`;
+    if (!this.#everListened && slot.failures >= FIRST_STARTS_MAX) {
+      return this.#owner.edgesFailed(`edge-${slot.index} ${how} before it listened`);
+    }
+    const delayMs = retryDelay(slot.failures - 1);
+    log.error(`edge-${slot.index} ${how}; a new one starts`, { delay_ms: delayMs });
+    slot.timer = setTimeout(() => this.#start(slot), delayMs);
+  }
+
+  #checkStopped(): void {
+    if (this.#slots.every(({ process }) => process === null)) this.#owner.edgesStopped();
+  }
+
+  #broadcast(message: object): void {
+    for (const slot of this.#slots) this.#send(slot, message);
+  }
+
+  #send({ process }: EdgeSlot, message: object): void {
+    try {
+      process?.send(message);
+    } catch {
+      // It has just ended: its successor learns everything anew.
+    }
+  }
+}
