@@ -2,6 +2,7 @@
  * What waits to be written to one worker. Small things are put together in one chunk, so that a tick's frames leave in one
  * write; large pieces go as they are. Chunks are never reused, therefore the heads in them can be sent again later.
  */
+import { copyBytes } from "../core/bytes.ts";
 import { FRAME_HEADER_BYTES, type FrameType } from "../wire/spec.ts";
 import { writeFrameHeader } from "../wire/frames.ts";
 
@@ -9,8 +10,6 @@ import { writeFrameHeader } from "../wire/frames.ts";
 const CHUNK_BYTES = 64 * 1024;
 /** From here on a copy costs more than a write of its own. */
 const COPY_BYTES_MAX = 16 * 1024;
-/** Shorter copies are faster in a loop than by a call into native code. */
-const LOOP_BYTES_MAX = 40;
 
 /** The part of a socket that is needed here. */
 export interface Writable {
@@ -52,16 +51,8 @@ export class Outbox {
   }
 
   /** Copies bytes to `at`. `reserve` first. */
-  copy(from: Buffer, start: number, end: number): void {
-    const length = end - start;
-    const to = this.chunk;
-    let at = this.at;
-    this.at = at + length;
-    if (length > LOOP_BYTES_MAX) {
-      from.copy(to, at, start, end);
-      return;
-    }
-    for (let i = start; i < end; i++) to[at++] = from[i]!;
+  copy(from: Uint8Array, start: number, end: number): void {
+    this.at = copyBytes(from, start, end, this.chunk, this.at);
   }
 
   /** Adds a payload of any size; a large one is kept, not copied. */

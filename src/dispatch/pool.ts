@@ -5,6 +5,7 @@
  * Loss rules: a request that a dead worker had not begun is always sent to another one; a begun one only when its method is safe and no
  * byte of the response has come; otherwise the client gets 502.
  */
+import { copyBytes } from "../core/bytes.ts";
 import { CancelReason, REQUEST_WINDOW_BYTES } from "../wire/spec.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { HeadForm, RequestHead } from "../proto/events.ts";
@@ -276,12 +277,11 @@ export class WorkerPool implements Backend, LinkOwner {
   }
 
   #enqueue(x: Exchange, head: RequestHead, constant: Buffer): void {
-    const block = head.block as Buffer;
     const length = head.blockEnd + constant.length;
     const buf = Buffer.allocUnsafe(length);
-    block.copy(buf, 0, 0, head.splitAt);
-    constant.copy(buf, head.splitAt);
-    block.copy(buf, head.splitAt + constant.length, head.splitAt, head.blockEnd);
+    let at = copyBytes(head.block, 0, head.splitAt, buf, 0);
+    at = copyBytes(constant, 0, constant.length, buf, at);
+    copyBytes(head.block, head.splitAt, head.blockEnd, buf, at);
     x.headBuf = buf;
     x.headStart = 0;
     x.headEnd = length;

@@ -102,7 +102,7 @@ export class WorkerLink implements FrameSink {
 
   /** Sends a new request: encodes its head straight into the outbox. */
   start(x: Exchange, head: RequestHead, constant: Buffer): void {
-    const block = head.block as Buffer;
+    const { block } = head;
     const length = head.blockEnd + constant.length;
     const out = this.outbox;
     out.reserve(FRAME_HEADER_BYTES + length);
