@@ -2,6 +2,7 @@
 import { monotonic } from "../core/clock.ts";
 import type { Config } from "../config/config.ts";
 import { type PoolOptions, type StuckRequest, WorkerPool } from "../dispatch/pool.ts";
+import type { SharedMemory } from "../dispatch/ring.ts";
 import { WorkerLink } from "../dispatch/worker-link.ts";
 import {
   openWorkerPort,
@@ -112,8 +113,8 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
 
   // WorkerPortOwner
 
-  connected(facts: WorkerLink["facts"], board: Uint32Array, socket: WorkerSocket): LinkEntry {
-    const link = new WorkerLink(this.#pool, socket, facts, board, monotonic.now());
+  connected(facts: WorkerLink["facts"], shared: SharedMemory, socket: WorkerSocket): LinkEntry {
+    const link = new WorkerLink(this.#pool, socket, facts, shared, monotonic.now());
     const entry = { link, socket };
     this.#entries.add(entry);
     this.#pool.add(link);

@@ -6,7 +6,7 @@
  * byte of the response has come; otherwise the client gets 502.
  */
 import { copyBytes } from "../core/bytes.ts";
-import { CancelReason, REQUEST_WINDOW_BYTES } from "../wire/spec.ts";
+import { CancelReason } from "../wire/spec.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { HeadForm, RequestHead } from "../proto/events.ts";
 import { Stage, type Backend, type Exchange } from "../exchange/exchange.ts";
@@ -15,6 +15,8 @@ import type { LinkOwner, WorkerLink } from "./worker-link.ts";
 
 /** A request that killed two workers is not given a third. */
 const ATTEMPTS_MAX = 3;
+/** Body bytes that are taken from the client of a request that no worker has yet. */
+const QUEUED_BODY_BYTES_MAX = 64 * 1024;
 /** How long a full worker may go unlooked at while requests queue: it may have begun some without saying a word. */
 const PUMP_MS = 1;
 
@@ -129,7 +131,7 @@ export class WorkerPool implements Backend, LinkOwner {
   submit(x: Exchange, head: RequestHead, constant: Buffer): void {
     x.attempts = 0;
     x.queuedMs = 0;
-    x.requestCredit = REQUEST_WINDOW_BYTES;
+    x.requestCredit = QUEUED_BODY_BYTES_MAX;
     const link = this.#queue.size === 0 ? this.#pick(x.form) : null;
     if (link !== null) {
       this.counts.dispatched += 1;
@@ -267,7 +269,7 @@ export class WorkerPool implements Backend, LinkOwner {
       const link = links[at]!;
       at += 1;
       if (best !== null && link.open >= best.open) continue;
-      if (link.facts.form === form && link.accepts()) {
+      if (link.facts.form === form && link.accepts(this.#now)) {
         best = link;
         this.#next = at;
         if (link.open === 0) break;

@@ -5,16 +5,30 @@
  * within microseconds, one when it takes milliseconds, so that a request is hardly ever parked behind a slow one. What is parked all the
  * same the worker gives back.
  */
-import { Flag, FrameType, REQUEST_WINDOW_BYTES, RESPONSE_WINDOW_BYTES } from "../wire/spec.ts";
-import { FRAME_HEADER_BYTES } from "../wire/spec.ts";
+import {
+  Flag,
+  FRAME_HEADER_BYTES,
+  FrameType,
+  REQUEST_WINDOW_BYTES,
+  RESPONSE_WINDOW_BYTES,
+  RING_PART_BYTES_MIN,
+} from "../wire/spec.ts";
 import { FrameDecoder, type FrameSink } from "../wire/frames.ts";
 import { type FileSpan, Stage, type Exchange } from "../exchange/exchange.ts";
 import type { HeadForm, RequestHead } from "../proto/events.ts";
+import type { SharedMemory } from "./ring.ts";
 import { Outbox, type Writable } from "./outbox.ts";
 
 /** Requests that may wait in a worker at the most: the batch beyond which more brings nothing. */
 const DEPTH_MAX = 256;
 const DEPTH_START = 8;
+/**
+ * How long a worker that gave requests back is left alone, milliseconds, if it says nothing: what held it up may have ended without a word,
+ * and all that it still has may wait for a request that only this worker can get.
+ */
+const STUCK_MS = 20;
+/** Larger blocks are mapped and unmapped by the worker's C library each time, which costs more than the copy. */
+const BODY_PART_BYTES = 64 * 1024;
 /** A request should not wait longer than this inside a worker, milliseconds. */
 const WAIT_TARGET_MS = 2;
 
@@ -27,6 +41,8 @@ export interface WorkerFacts {
   /** Requests it can run at once: threads, or concurrent tasks. */
   concurrency: number;
   boardPath: string;
+  /** Empty: no rings. */
+  ringPath: string;
 }
 
 /** What the pool is told. */
@@ -53,42 +69,50 @@ export class WorkerLink implements FrameSink {
   readonly outbox: Outbox = new Outbox();
   readonly #owner: LinkOwner;
   readonly #socket: Writable;
-  readonly #board: Uint32Array;
+  readonly #shared: SharedMemory;
   /** null: cancelled, the worker has not ended it yet. */
   readonly #streams: Map<number, Exchange | null> = new Map();
   readonly #decoder: FrameDecoder;
   #lastSent = 0;
-  /** Streams up to this one were given back or begun. */
+  /** Streams up to this one were given back, begun, or ended unbegun because they had been cancelled. */
   #floor = 0;
-  /** After a give-back: the value of the board then; nothing is sent before it moves or an answer comes. */
+  /** After a give-back: the value of the board then; nothing is sent before it moves, an answer comes or STUCK_MS have passed. */
   #stuckAt = -1;
+  #gaveBackAt = 0;
   #blocked = false;
   #begunBefore = 0;
   #lookedAt = 0;
   #waitedBefore = false;
 
-  constructor(owner: LinkOwner, socket: Writable, facts: WorkerFacts, board: Uint32Array, now: number) {
+  constructor(
+    owner: LinkOwner,
+    socket: Writable,
+    facts: WorkerFacts,
+    shared: SharedMemory,
+    now: number,
+  ) {
     this.#owner = owner;
     this.#socket = socket;
     this.facts = facts;
-    this.#board = board;
+    this.#shared = shared;
     this.heardAt = now;
     this.#decoder = new FrameDecoder(this);
   }
 
   /** Requests sent and not begun. */
   get waiting(): number {
-    const begun = this.#board[0]!;
+    const begun = this.#shared.begun;
     const reached = ((begun - this.#floor) | 0) > 0 ? begun : this.#floor;
     const waiting = (this.#lastSent - reached) | 0;
     return waiting > 0 ? waiting : 0;
   }
 
   /** True when it may get one more request now. */
-  accepts(): boolean {
+  accepts(clock: () => number): boolean {
     if (this.draining || this.#blocked) return false;
     if (this.#stuckAt >= 0) {
-      if (this.#board[0] === this.#stuckAt) return false;
+      const stuck = this.#shared.begun === this.#stuckAt;
+      if (stuck && clock() - this.#gaveBackAt < STUCK_MS) return false;
       this.#stuckAt = -1;
     }
     const waiting = this.waiting;
@@ -97,7 +121,7 @@ export class WorkerLink implements FrameSink {
 
   /** True when the worker has begun this stream. */
   hasBegun(stream: number): boolean {
-    return ((stream - this.#board[0]!) | 0) <= 0;
+    return ((stream - this.#shared.begun) | 0) <= 0;
   }
 
   /** Sends a new request: encodes its head straight into the outbox. */
@@ -229,9 +253,12 @@ export class WorkerLink implements FrameSink {
     if ((flags & Flag.END) !== 0 || type === FrameType.RESET || type === FrameType.RESPONSE_TRAILERS) {
       this.#streams.delete(stream);
       this.open -= 1;
+      this.#leaveBehind(stream);
       if (x !== null) x.stage = Stage.OUT;
     }
     if (x !== null) this.#exchangeFrame(x, type, flags, aux, buf, start, end);
+    // Taken, also of a response that nobody wants any more.
+    if (type === FrameType.SHARED_DATA) this.#shared.responseTaken(buf.readUInt32LE(end - 4));
   }
 
   #exchangeFrame(
@@ -256,7 +283,10 @@ export class WorkerLink implements FrameSink {
       case FrameType.DATA:
         x.windowUsed += end - start;
         if (x.headBuf !== null || x.windowUsed > RESPONSE_WINDOW_BYTES) return this.#wrongState(x, type);
-        x.onData(flags, buf, start, end);
+        x.onData(flags, buf, start, end, false);
+        return;
+      case FrameType.SHARED_DATA:
+        this.#sharedData(x, flags, buf, start, end);
         return;
       case FrameType.RESPONSE_TRAILERS:
         if (x.headBuf !== null) return this.#wrongState(x, type);
@@ -285,7 +315,8 @@ export class WorkerLink implements FrameSink {
   #linkFrame(type: number, buf: Buffer, start: number, end: number): void {
     if (type === FrameType.GIVE_BACK) {
       // First of all: what is given back must not come here again at once.
-      this.#stuckAt = this.#board[0]!;
+      this.#stuckAt = this.#shared.begun;
+      this.#gaveBackAt = this.heardAt;
       this.depth = Math.max(1, this.depth >>> 1);
       for (let at = start; at + 4 <= end; at += 4) this.#giveBack(buf.readUInt32LE(at));
       return;
@@ -296,9 +327,13 @@ export class WorkerLink implements FrameSink {
     }
   }
 
+  #leaveBehind(stream: number): void {
+    if (((stream - this.#floor) | 0) > 0) this.#floor = stream;
+  }
+
   #giveBack(stream: number): void {
     const x = this.#streams.get(stream);
-    if (((stream - this.#floor) | 0) > 0) this.#floor = stream;
+    this.#leaveBehind(stream);
     if (x === undefined) return;
     this.#streams.delete(stream);
     this.open -= 1;
@@ -316,6 +351,18 @@ export class WorkerLink implements FrameSink {
       path: buf.toString("utf8", start + 16, end),
     };
     x.onFile(flags, file, (errno) => this.#frame(FrameType.FILE_OPENED, stream, errno));
+  }
+
+  /** DATA whose bytes lie in the response ring: they are borrowed until the call returns. */
+  #sharedData(x: Exchange, flags: number, buf: Buffer, start: number, end: number): void {
+    if (x.headBuf !== null || end - start !== 12) return this.#wrongState(x, FrameType.SHARED_DATA);
+    const offset = buf.readUInt32LE(start);
+    const count = buf.readUInt32LE(start + 4);
+    x.windowUsed += count;
+    if (!this.#shared.holds(offset, count) || x.windowUsed > RESPONSE_WINDOW_BYTES) {
+      return this.#wrongState(x, FrameType.SHARED_DATA);
+    }
+    x.onData(flags, this.#shared.responses!, offset, offset + count, true);
   }
 
   #wrongState(x: Exchange, type: number): void {
@@ -340,10 +387,37 @@ export class WorkerLink implements FrameSink {
 
   #body(x: Exchange, piece: Buffer, end: boolean): void {
     x.requestCredit -= piece.length;
+    if (piece.length >= RING_PART_BYTES_MIN) return this.#largeBody(x, piece, end);
+    this.#bodyFrame(x, piece, end);
+  }
+
+  /** In parts that the worker's allocator can reuse, through the ring as long as there is room. */
+  #largeBody(x: Exchange, piece: Buffer, end: boolean): void {
+    for (let from = 0; from < piece.length; from += BODY_PART_BYTES) {
+      const to = Math.min(piece.length, from + BODY_PART_BYTES);
+      const part = piece.subarray(from, to);
+      const last = end && to === piece.length;
+      if (!this.#putBody(x, part, last)) this.#bodyFrame(x, part, last);
+    }
+  }
+
+  #bodyFrame(x: Exchange, piece: Buffer, end: boolean): void {
     this.outbox.reserve(FRAME_HEADER_BYTES);
     this.outbox.header(piece.length, x.stream, FrameType.BODY, end ? Flag.END : 0, 0);
     this.outbox.payload(piece);
     this.#touch();
+  }
+
+  /** Sends a large part through the request ring, if there is room. */
+  #putBody(x: Exchange, piece: Buffer, end: boolean): boolean {
+    const offset = this.#shared.put(piece);
+    if (offset < 0) return false;
+    const payload = Buffer.allocUnsafe(12);
+    payload.writeUInt32LE(offset, 0);
+    payload.writeUInt32LE(piece.length, 4);
+    payload.writeUInt32LE(this.#shared.used, 8);
+    this.#frame(FrameType.SHARED_BODY, x.stream, 0, payload, end ? Flag.END : 0);
+    return true;
   }
 
   #frame(
@@ -351,10 +425,11 @@ export class WorkerLink implements FrameSink {
     stream: number,
     aux: number,
     payload?: Uint8Array,
+    flags = 0,
   ): void {
     const length = payload === undefined ? 0 : payload.length;
     this.outbox.reserve(FRAME_HEADER_BYTES + length);
-    this.outbox.header(length, stream, type, 0, aux);
+    this.outbox.header(length, stream, type, flags, aux);
     if (payload !== undefined) {
       this.outbox.chunk.set(payload, this.outbox.at);
       this.outbox.at += length;
@@ -370,7 +445,7 @@ export class WorkerLink implements FrameSink {
 
   /** Adapts the depth to how fast the worker begins requests, measured only while some wait. */
   #measure(now: number): void {
-    const begun = this.#board[0]!;
+    const begun = this.#shared.begun;
     const steps = (begun - this.#begunBefore) | 0;
     const waits = this.waiting > 0;
     if (this.#waitedBefore && steps > 0) {

@@ -2,6 +2,7 @@
 import { unlinkSync } from "node:fs";
 import { BOARD_BYTES, FRAME_HEADER_BYTES, FrameType, WIRE_VERSION } from "../wire/spec.ts";
 import type { Writable } from "./outbox.ts";
+import { SharedMemory } from "./ring.ts";
 import type { WorkerFacts } from "./worker-link.ts";
 
 /** Longer than any honest HELLO. */
@@ -9,7 +10,7 @@ const HELLO_BYTES_MAX = 4096;
 
 /** What the edge does with a worker. `L` is its link. */
 export interface WorkerPortOwner<L> {
-  connected(facts: WorkerFacts, board: Uint32Array, socket: WorkerSocket): L;
+  connected(facts: WorkerFacts, shared: SharedMemory, socket: WorkerSocket): L;
   received(link: L, chunk: Buffer): void;
   drained(link: L): void;
   closed(link: L): void;
@@ -37,8 +38,8 @@ export function parseHello(buf: Buffer): { facts: WorkerFacts; bytes: number } |
   const bytes = FRAME_HEADER_BYTES + length;
   if (buf.length < bytes) return null;
   const parts = buf.toString("utf8", FRAME_HEADER_BYTES, bytes).split("\0");
-  const [worker, generation, pid, form, concurrency, boardPath] = parts;
-  if (parts.length !== 6 || (form !== "cgi" && form !== "asgi")) return "HELLO is malformed";
+  const [worker, generation, pid, form, concurrency, boardPath, ringPath] = parts;
+  if (parts.length !== 7 || (form !== "cgi" && form !== "asgi")) return "HELLO is malformed";
   const facts: WorkerFacts = {
     worker: Number(worker),
     generation: Number(generation),
@@ -46,6 +47,7 @@ export function parseHello(buf: Buffer): { facts: WorkerFacts; bytes: number } |
     form,
     concurrency: Math.max(1, Number(concurrency)),
     boardPath: boardPath!,
+    ringPath: ringPath!,
   };
   return { facts, bytes };
 }
@@ -90,25 +92,36 @@ function greet<L>(
     socket.terminate();
     return;
   }
-  const board = openBoard(result.facts.boardPath);
-  if (typeof board === "string") {
-    owner.refused(board);
+  const shared = openShared(result.facts);
+  if (typeof shared === "string") {
+    owner.refused(shared);
     socket.terminate();
     return;
   }
-  state.link = owner.connected(result.facts, board, socket);
+  state.link = owner.connected(result.facts, shared, socket);
   const rest = state.hello.subarray(result.bytes);
   state.hello = Buffer.alloc(0);
   if (rest.length > 0) owner.received(state.link, rest);
 }
 
-/** Maps the board; its name is no longer needed after that. */
-function openBoard(path: string): Uint32Array | string {
+/** Maps the board, whose name is no longer needed after that, and the rings where that works. */
+function openShared({ boardPath, ringPath }: WorkerFacts): SharedMemory | string {
   try {
-    const bytes = Bun.mmap(path, { shared: true });
-    unlinkSync(path);
-    return new Uint32Array(bytes.buffer, bytes.byteOffset, BOARD_BYTES / 4);
+    const bytes = Bun.mmap(boardPath, { shared: true });
+    unlinkSync(boardPath);
+    const board = new Uint32Array(bytes.buffer, bytes.byteOffset, BOARD_BYTES / 4);
+    return new SharedMemory(board, openRings(ringPath));
   } catch (error) {
-    return `the board ${path} cannot be mapped: ${String(error)}`;
+    return `the board ${boardPath} cannot be mapped: ${String(error)}`;
+  }
+}
+
+/** null: large parts go through the socket as well, which is only slower. */
+function openRings(path: string): Uint8Array | null {
+  if (path === "") return null;
+  try {
+    return Bun.mmap(path, { shared: true });
+  } catch {
+    return null;
   }
 }

@@ -11,9 +11,23 @@ export const FRAME_BYTES_MAX = 16 * 1024 * 1024;
 /** Response body bytes a worker may send on a stream before the edge gives credit. */
 export const RESPONSE_WINDOW_BYTES = 1024 * 1024;
 /** Request body bytes the edge may send on a stream before the worker gives credit. */
-export const REQUEST_WINDOW_BYTES = 256 * 1024;
-/** One board file a link: u32[0] = newest begun stream. */
+export const REQUEST_WINDOW_BYTES = 1024 * 1024;
+/** The counters that both sides of a link map (docs/protocol.md, "The board"). */
 export const BOARD_BYTES = 64;
+/** u32 on the board: the newest begun stream. */
+export const BOARD_BEGUN = 0;
+/** u32 on the board: where the edge has read to in the response ring. */
+export const BOARD_RESPONSE_READ = 1;
+/** u32 on the board: where the worker has read to in the request ring. */
+export const BOARD_REQUEST_READ = 2;
+/** u32 on the board: 1 when the edge has mapped the rings. */
+export const BOARD_RINGS_MAPPED = 3;
+/** Each of the two rings, for responses and for requests; a power of two. */
+export const RING_BYTES = 2 * 1024 * 1024;
+/** Free bytes around what is put into a ring: room for a chunk's line and end. */
+export const RING_MARGIN_BYTES = 16;
+/** Body parts from this size on go through a ring: below, a copy into the frame costs less. */
+export const RING_PART_BYTES_MIN = 16 * 1024;
 
 export const FrameType = {
   REQUEST: 1,
@@ -25,6 +39,7 @@ export const FrameType = {
   PONG: 7,
   DRAIN: 8,
   FILE_OPENED: 9,
+  SHARED_BODY: 10,
   HELLO: 16,
   RESPONSE: 17,
   DATA: 18,
@@ -36,6 +51,7 @@ export const FrameType = {
   WORKER_CREDIT: 24,
   WORKER_PING: 25,
   WORKER_PONG: 26,
+  SHARED_DATA: 27,
 } as const;
 
 export const Flag = {

@@ -4,6 +4,7 @@
  */
 import { monotonic } from "../../../src/core/clock.ts";
 import { WorkerPool } from "../../../src/dispatch/pool.ts";
+import { SharedMemory } from "../../../src/dispatch/ring.ts";
 import { WorkerLink } from "../../../src/dispatch/worker-link.ts";
 import type { ClientSocket } from "../../../src/edge/client-socket.ts";
 import { Edge } from "../../../src/edge/edge.ts";
@@ -71,8 +72,9 @@ function measure(request: string, form: "cgi" | "asgi"): number {
   const options = { queueMax: 1000, queueTimeoutMs: 0, interruptMs: 5000, silentMs: 0 };
   const pool = new WorkerPool(options, events, monotonic.now);
   const board = new Uint32Array(16);
-  const facts = { worker: 1, generation: 1, pid: 1, form, concurrency: 1000, boardPath: "" };
-  const link = new WorkerLink(pool, new Client(), facts, board, 0);
+  const shared = new SharedMemory(board, null);
+  const facts = { worker: 1, generation: 1, pid: 1, form, concurrency: 1000, boardPath: "", ringPath: "" };
+  const link = new WorkerLink(pool, new Client(), facts, shared, 0);
   link.depth = 256;
   pool.add(link);
   const settings = {

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { WorkerPool, type PoolOptions, type StuckRequest } from "../../../src/dispatch/pool.ts";
 import { WorkerLink } from "../../../src/dispatch/worker-link.ts";
+import { SharedMemory } from "../../../src/dispatch/ring.ts";
 import { Stage } from "../../../src/exchange/exchange.ts";
 import { CancelReason, Flag, FrameType, RESPONSE_WINDOW_BYTES } from "../../../src/wire/spec.ts";
 import { frame } from "../../../src/wire/frames.ts";
@@ -36,8 +37,9 @@ function makePool(options: Partial<PoolOptions> = {}): WorkerPool {
 function addWorker(id: number, concurrency = 16): Worker {
   const socket = new FakeSocket();
   const board = new Uint32Array(16);
-  const facts = { worker: id, generation: 1, pid: id, form: "cgi" as const, concurrency, boardPath: "" };
-  const link = new WorkerLink(pool, socket, facts, board, now);
+  const facts = { worker: id, generation: 1, pid: id, form: "cgi" as const, concurrency, boardPath: "", ringPath: "" };
+  const shared = new SharedMemory(board, null);
+  const link = new WorkerLink(pool, socket, facts, shared, now);
   pool.add(link);
   return { link, socket, board };
 }
@@ -179,6 +181,30 @@ describe("give-back", () => {
     respond(one, 1);
     submit("e");
     expect(sent(one).length).toBe(1);
+  });
+
+  test("a worker that gave back and then says nothing is tried again after a while", () => {
+    const worker = addWorker(1);
+    submit("holds");
+    submit("parked");
+    sent(worker);
+    worker.board[0] = 1;
+    giveBack(worker, 2);
+    pool.pump();
+    expect(sent(worker)).toEqual([]);
+    now += 50;
+    pool.pump();
+    expect(sent(worker).map(({ stream }) => stream)).toEqual([3]);
+  });
+
+  test("requests that ended unbegun do not count as waiting", () => {
+    const worker = addWorker(1);
+    for (let i = 1; i <= 100; i += 1) {
+      const x = submit(`r${i}`);
+      expect(x.stage).toBe(Stage.SENT);
+      pool.cancel(x, CancelReason.CLIENT_GONE);
+      pool.received(worker.link, frame(FrameType.RESET, i, 0, 3, Buffer.alloc(0)));
+    }
   });
 
   test("with no other worker it waits first in the queue and is sent when the worker moves on", () => {

@@ -1,0 +1,49 @@
+"""Requests that end badly: what the client gets, what the log says, and what needs no saying."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from .errors import ClientDisconnected
+from .loader import app_traceback
+
+ERROR_BODY = b"Internal Server Error"
+ERROR_HEADERS = [
+    (b"content-type", b"text/plain; charset=utf-8"),
+    (b"content-length", str(len(ERROR_BODY)).encode()),
+]
+
+CHAIN_MAX = 20
+"""Exceptions looked at: a chain may be long, and groups may nest."""
+
+
+def caused_by_leaving(error: BaseException) -> bool:
+    """For a request whose client has left: True where nothing needs to be logged.
+
+    Frameworks wrap our OSError in their own exception (Starlette's ClientDisconnect, which it also
+    raises by itself when `receive` says http.disconnect), or in groups.
+    """
+    queue: list[BaseException | None] = [error]
+    for _ in range(CHAIN_MAX):
+        if not queue:
+            break
+        one = queue.pop()
+        if one is None:
+            continue
+        if isinstance(one, (ClientDisconnected, asyncio.CancelledError)):
+            return True
+        if type(one).__name__ == "ClientDisconnect":
+            return True
+        queue += (one.__cause__, one.__context__, *getattr(one, "exceptions", ()))
+    return False
+
+
+def failure_text(scope: dict[str, Any], error: BaseException | None, idle: bool) -> str:
+    """For the log: the app raised, or returned before its response was complete."""
+    where = f"{scope['method']} {ascii(scope['path'])[1:-1]}"
+    if error is not None:
+        return f"the app failed in {where}\n{app_traceback(error)}"
+    if idle:
+        return f"the app returned without a response in {where}"
+    return f"the app returned in the middle of its response in {where}"

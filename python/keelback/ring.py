@@ -1,0 +1,80 @@
+"""The rings of one link: shared memory for the large parts of bodies (docs/protocol.md, "The rings").
+
+Contract: `put` copies a part into the response ring and gives its frame, or None where the part does
+not fit or the edge has no rings; `take` gives the part that a SHARED_BODY frame names. The order of
+the frames on the link must be the order of the `put` calls.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from struct import Struct
+
+from . import _wire
+from .errors import ProtocolError
+
+PART_BYTES_MIN = _wire.RING_PART_BYTES_MIN
+
+_SIZE = _wire.RING_BYTES
+_MARGIN = _wire.RING_MARGIN_BYTES
+_PART = Struct("<III")
+_SHARED_DATA = Struct("<IIBBHIII")
+
+
+class Rings:
+    """Owns the memory file and its mapping. `words` are the board's counters."""
+
+    __slots__ = ("_fd", "_map", "_used", "_view", "_words", "path")
+
+    def __init__(self, words: memoryview) -> None:
+        self._words = words
+        self._used = 0
+        self._map: mmap.mmap | None = None
+        self.path = ""
+        make = getattr(os, "memfd_create", None)
+        if make is None:
+            return
+        try:
+            self._fd: int = make("keelback-rings")
+        except OSError:
+            return
+        os.truncate(self._fd, 2 * _SIZE)
+        self._map = mmap.mmap(self._fd, 2 * _SIZE)
+        self._view = memoryview(self._map)
+        self.path = f"/proc/{os.getpid()}/fd/{self._fd}"
+
+    def put(self, part: bytes, stream: int, flags: int) -> bytes | None:
+        words = self._words
+        if not words[_wire.BOARD_RINGS_MAPPED] or self._map is None:
+            return None
+        count = len(part)
+        size = count + 2 * _MARGIN
+        free = _SIZE - ((self._used - words[_wire.BOARD_RESPONSE_READ]) & 0xFFFFFFFF)
+        at = self._used % _SIZE
+        skipped = _SIZE - at if at + size > _SIZE else 0
+        if skipped + size > free:
+            return None
+        self._used = (self._used + skipped + size) & 0xFFFFFFFF
+        at = _MARGIN if skipped else at + _MARGIN
+        self._map[at : at + count] = part
+        return _SHARED_DATA.pack(
+            _PART.size, stream, _wire.SHARED_DATA, flags, 0, at, count, self._used
+        )
+
+    def take(self, payload: bytes) -> bytes:
+        if len(payload) != _PART.size or self._map is None:
+            raise ProtocolError("a part of a body without a ring")
+        offset, count, after = _PART.unpack(payload)
+        if offset + count > _SIZE:
+            raise ProtocolError("a part of a body outside of the ring")
+        part = bytes(self._view[_SIZE + offset : _SIZE + offset + count])
+        self._words[_wire.BOARD_REQUEST_READ] = after
+        return part
+
+    def close(self) -> None:
+        if self._map is not None:
+            self._view.release()
+            self._map.close()
+            os.close(self._fd)
+            self._map = None

@@ -1,0 +1,258 @@
+"""A worker's life after the fork: its own signals and channels, the app, the links, one runner.
+
+Contract: `main` returns an exit status after a graceful stop; a boot that fails reports why over
+the control channel and ends the process with status 3 at once. It says ready only when the app has
+started and the links to the edges are up.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import socket
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Callable, NoReturn, TextIO
+
+from . import _wire, frames
+from .board import Board
+from .control import Control, connect_unix
+from .lifeline import Lifeline
+from .loader import LoadedApp, LoadError, load
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from .settings import Settings
+
+BOOT_FAILED = 3
+KINDS = {"wsgi": ("threads", "sync"), "asgi": ("asyncio",)}
+"""Worker kinds of each interface; the first is what `auto` means."""
+
+
+def main(settings: Settings, number: int, name: str, loaded: LoadedApp | None) -> int:
+    os.setpgid(0, 0)
+    Lifeline(os.path.join(settings.directory, "lifeline"))
+    _redirect_output(settings.directory, name)
+    faulthandler.enable(file=2, all_threads=True)
+    control = Control(settings.directory)
+    control.send({"t": "worker", "worker": number, "pid": os.getpid()})
+    worker = Worker(settings, number, control)
+    try:
+        status = worker.run(loaded)
+    except LoadError as error:
+        control.send(failed(error))
+        _leave_now(BOOT_FAILED)
+    if status == 0:
+        control.send({"t": "stopped"})
+    return status
+
+
+def failed(error: LoadError) -> dict[str, Any]:
+    return {
+        "t": "failed",
+        "stage": error.stage,
+        "message": error.message,
+        "traceback": error.traceback,
+        "hint": error.hint,
+    }
+
+
+def _redirect_output(directory: str, worker: str) -> None:
+    """Everything the process prints, from C too, goes to the log under the worker's name."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connect_unix(sock, os.path.join(directory, "log.sock"))
+    sock.sendall(worker.encode() + b"\n")
+    for stream, fd in ((sys.stdout, 1), (sys.stderr, 2)):
+        stream.flush()
+        os.dup2(sock.fileno(), fd)
+    sock.close()
+    # Made anew: a stream that was opened on a file takes the descriptor for seekable.
+    sys.stdout = _line_buffered(1)
+    sys.stderr = _line_buffered(2)
+    for name, stream in (("__stdout__", sys.stdout), ("__stderr__", sys.stderr)):
+        setattr(sys, name, stream)
+
+
+def _line_buffered(fd: int) -> TextIO:
+    return open(fd, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+def _leave_now(status: int) -> NoReturn:
+    """Without finalising: threads of an app that did not start could hold that up for ever."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            pass
+    os._exit(status)
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, settings: Settings, number: int, control: Control) -> None:
+        self._settings = settings
+        self._number = number
+        self._control = control
+        self._sockets: dict[str, socket.socket] = {}
+
+    def run(self, loaded: LoadedApp | None) -> int:
+        settings = self._settings
+        loop = None
+        if settings.interface != "wsgi":
+            from .asgi import make_loop
+
+            loop = make_loop(settings.loop)
+        if loaded is None:
+            loaded = load(settings.app, settings.factory, settings.interface)
+        kind = _kind(settings.kind, loaded)
+        if loop is not None and kind == "asyncio":
+            return self._run_asyncio(loaded, loop)
+        if loop is not None:
+            import asyncio
+
+            asyncio.set_event_loop(None)
+            loop.close()
+        return self._run_threads(loaded, kind)
+
+    def report(self, level: str, message: str) -> None:
+        self._control.send({"t": "log", "level": level, "message": message})
+
+    # --- asgi
+
+    def _run_asyncio(self, loaded: LoadedApp, loop: asyncio.AbstractEventLoop) -> int:
+        from .asgi import AsyncioRunner
+        from .lifespan import LifespanFailed
+
+        runner = AsyncioRunner(loaded.app, self._settings, loop, self.report)
+
+        def connect(paths: list[str]) -> None:
+            self._connect(paths, "asgi", self._settings.concurrency, runner.add_link)
+
+        def started() -> None:
+            connect(self._settings.edges)
+            self._ready(loaded, runner.loop_name, 1)
+
+        def commands() -> None:
+            received = self._control.receive()
+            if received is None:
+                loop.remove_reader(self._control.fileno())
+            self._obey(received, connect, runner.stop)
+
+        loop.add_reader(self._control.fileno(), commands)
+        loop.add_signal_handler(signal.SIGTERM, runner.stop)
+        try:
+            return runner.run(started)
+        except LifespanFailed as error:
+            raise LoadError(
+                f"the app's startup failed: {error.message}",
+                "",
+                error.traceback,
+                stage="lifespan",
+            ) from None
+
+    # --- wsgi
+
+    def _run_threads(self, loaded: LoadedApp, kind: str) -> int:
+        from .threads import ThreadsRunner
+
+        runner = ThreadsRunner(loaded.app, self._settings, kind, self.report)
+        count = 1 if kind == "sync" else self._settings.threads
+
+        def connect(paths: list[str]) -> None:
+            self._connect(paths, "cgi", count, runner.add_link)
+
+        def commands() -> None:
+            while True:
+                received = self._control.receive()
+                self._obey(received, connect, runner.stop)
+                if received is None:
+                    return
+
+        def terminate(_number: int, _frame: object) -> None:
+            runner.stop()
+
+        signal.signal(signal.SIGTERM, terminate)
+        connect(self._settings.edges)
+        threading.Thread(target=commands, name="keelback-control", daemon=True).start()
+        self._ready(loaded, "", count)
+        runner.run()
+        return 0
+
+    # --- both
+
+    def _ready(self, loaded: LoadedApp, loop: str, threads: int) -> None:
+        self._control.send(
+            {
+                "t": "ready",
+                "interface": loaded.interface,
+                "found": loaded.found,
+                "loop": loop,
+                "threads": threads,
+            }
+        )
+
+    def _obey(
+        self,
+        commands: list[dict[str, Any]] | None,
+        connect: Callable[[list[str]], None],
+        stop: Callable[[], None],
+    ) -> None:
+        if commands is None:
+            stop()  # the supervisor has gone or dropped us: nobody could end this worker later
+            return
+        for command in commands:
+            if command["t"] == "edges":
+                connect(command["paths"])
+            elif command["t"] == "stop":
+                stop()
+            elif command["t"] == "quit":
+                _leave_now(0)
+
+    def _connect(
+        self,
+        paths: list[str],
+        form: str,
+        concurrency: int,
+        add_link: Callable[[socket.socket, Board], object],
+    ) -> None:
+        """To the edges of `paths` without a link; a socket whose link has ended is closed."""
+        for path in paths:
+            known = self._sockets.get(path)
+            if known is not None and known.fileno() >= 0:
+                continue
+            edge = os.path.splitext(os.path.basename(path))[0].rpartition("-")[2]
+            board_path = os.path.join(self._settings.directory, f"board-{self._number}-{edge}")
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                connect_unix(sock, path)
+                if os.path.exists(board_path):
+                    os.unlink(board_path)  # of our link to this edge's predecessor
+                board = Board.open(board_path)
+                sock.sendall(self._hello(form, concurrency, board_path, board.rings.path))
+            except OSError as error:
+                sock.close()
+                self.report("warning", f"can't connect to the edge at {path}: {error}")
+                continue
+            self._sockets[path] = sock
+            add_link(sock, board)
+
+    def _hello(self, form: str, concurrency: int, board_path: str, ring_path: str) -> bytes:
+        fields = (self._number, self._settings.generation, os.getpid(), form, concurrency)
+        payload = "\0".join((*map(str, fields), board_path, ring_path)).encode()
+        return frames.pack(0, _wire.HELLO, 0, _wire.WIRE_VERSION, payload)
+
+
+def _kind(kind: str, loaded: LoadedApp) -> str:
+    allowed = KINDS[loaded.interface]
+    if kind == "auto":
+        return allowed[0]
+    if kind not in allowed:
+        raise LoadError(
+            f"{loaded.found} can't run on workers of the kind {kind}",
+            f"leave out --worker, or choose {' or '.join(allowed)}",
+            stage="config",
+        )
+    return kind

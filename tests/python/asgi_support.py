@@ -1,0 +1,246 @@
+"""A fake edge for the asyncio runner: it speaks frames over a socketpair, in the test's thread.
+
+The runner has the event loop in a thread of its own here, so that a test reads like a client: it
+sends requests, waits for the frames that answer them, and looks.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+from typing import Any, Callable, Optional
+
+from keelback import _wire, frames
+from keelback.asgi import AsyncioRunner, make_loop
+from keelback.board import Board
+from keelback.settings import Settings
+
+WAIT_SECONDS = 10
+FINAL = (_wire.RESET, _wire.RESPONSE_TRAILERS)
+
+Frame = tuple[int, int, int, int, bytes]
+
+
+def head_block(method: str = "GET", path: bytes = b"/", **more: Any) -> bytes:
+    parts = [
+        method.encode(),
+        path,
+        more.get("raw_path", b""),
+        more.get("query", b""),
+        more.get("scheme", b"http"),
+        more.get("client", b"127.0.0.1 40000"),
+        more.get("server", b"127.0.0.1 8000"),
+    ]
+    for name, value in more.get("headers", [(b"host", b"localhost")]):
+        parts += (name, value)
+    return b"\0".join(parts)
+
+
+class Answer:
+    """The frames of one stream, put together."""
+
+    def __init__(self) -> None:
+        self.frames: list[Frame] = []
+        self.given_back = False
+
+    def add(self, frame: Frame) -> None:
+        self.frames.append(frame)
+
+    @property
+    def ended(self) -> bool:
+        return self.given_back or any(f[1] in FINAL or f[2] & _wire.FLAG_END for f in self.frames)
+
+    def of(self, kind: int) -> list[Frame]:
+        return [f for f in self.frames if f[1] == kind]
+
+    @property
+    def status(self) -> int:
+        return self.of(_wire.RESPONSE)[0][3]
+
+    @property
+    def head(self) -> bytes:
+        payload = self.of(_wire.RESPONSE)[0][4]
+        return payload[4 : 4 + struct.unpack_from("<I", payload)[0]]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        lines = self.head.decode().split("\r\n")[1:-2]
+        return dict(line.lower().split(": ", 1) for line in lines)
+
+    @property
+    def body(self) -> bytes:
+        whole = b""
+        for frame in self.frames:
+            if frame[1] == _wire.RESPONSE:
+                whole += frame[4][4 + len(self.head) :]
+            elif frame[1] == _wire.DATA:
+                whole += frame[4]
+        return whole
+
+    @property
+    def reset(self) -> Optional[int]:
+        resets = self.of(_wire.RESET)
+        return resets[0][3] if resets else None
+
+
+class FakeEdge:
+    """One end of a link."""
+
+    def __init__(self, sock: socket.socket, board: Optional[Board]) -> None:
+        sock.settimeout(WAIT_SECONDS)
+        self.sock = sock
+        self.board = board
+        self.answers: dict[int, Answer] = {}
+        self.pongs: list[bytes] = []
+        self._reader = frames.FrameReader()
+        self._last = 0
+
+    def send(self, *pieces: bytes) -> None:
+        self.sock.sendall(b"".join(pieces))
+
+    def frame(self, **more: Any) -> tuple[int, bytes]:
+        """A REQUEST frame, not yet sent; its stream is the next."""
+        self._last += 1
+        self.answers[self._last] = Answer()
+        flags = more.pop("flags", _wire.FLAG_END)
+        version = more.pop("version", 11)
+        block = more.pop("block", None) or head_block(
+            more.pop("method", "GET"), more.pop("path", b"/"), **more
+        )
+        return self._last, frames.pack(self._last, _wire.REQUEST, flags, version, block)
+
+    def request(self, **more: Any) -> int:
+        stream, frame = self.frame(**more)
+        self.send(frame)
+        return stream
+
+    def body(self, stream: int, data: bytes, end: bool = False) -> None:
+        self.send(frames.pack(stream, _wire.BODY, _wire.FLAG_END if end else 0, 0, data))
+
+    def credit(self, stream: int, count: int) -> None:
+        self.send(frames.pack(stream, _wire.CREDIT, 0, 0, struct.pack("<I", count)))
+
+    def cancel(self, stream: int, reason: int) -> None:
+        self.send(frames.pack(stream, _wire.CANCEL, 0, reason))
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            data = self.sock.recv(1 << 20)
+            if not data:
+                raise EOFError("the worker closed the link")
+            for frame in self._reader.feed(data):
+                self._arrived(frame)
+
+    def _arrived(self, frame: Frame) -> None:
+        if frame[1] == _wire.GIVE_BACK:
+            for (stream,) in struct.iter_unpack("<I", frame[4]):
+                self.answers[stream].given_back = True
+        elif frame[1] == _wire.WORKER_PONG:
+            self.pongs.append(frame[4])
+        else:
+            answer = self.answers[frame[0]]
+            assert not answer.ended, "a frame after the final one"
+            answer.add(frame)
+
+    def first_frame(self) -> Frame:
+        """The HELLO of a worker that has connected."""
+        while not (got := self._reader.feed(self.sock.recv(65536))):
+            pass
+        assert len(got) == 1
+        return got[0]
+
+    def answer(self, stream: int) -> Answer:
+        answer = self.answers[stream]
+        self.until(lambda: answer.ended)
+        return answer
+
+    def get(self, **more: Any) -> Answer:
+        return self.answer(self.request(**more))
+
+    def until_eof(self) -> None:
+        while self.sock.recv(1 << 20):
+            pass
+
+
+class Server:
+    """A runner in a thread, with one edge."""
+
+    latest: Server
+    """The newest, for a test that needs it before its startup has ended."""
+
+    def __init__(self, app: Any, folder: str, **settings: Any) -> None:
+        self.reports: list[tuple[str, str]] = []
+        self.error: Optional[BaseException] = None
+        self.status: Optional[int] = None
+        self._folder = folder
+        self._app = app
+        self._settings = Settings(app="test:app", directory=folder, **settings)
+        self._ready = threading.Event()
+        self._edges: list[FakeEdge] = []
+        Server.latest = self
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        assert self._ready.wait(WAIT_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            loop = make_loop(self._settings.loop)
+            self.runner = AsyncioRunner(
+                self._app, self._settings, loop, lambda *report: self.reports.append(report)
+            )
+            self.status = self.runner.run(self._started)
+        except BaseException as error:
+            self.error = error
+        finally:
+            self._ready.set()
+
+    def _started(self) -> None:
+        self.edge = self._connect()
+        self._ready.set()
+
+    def _connect(self) -> FakeEdge:
+        ours, theirs = socket.socketpair()
+        board = Board.open(os.path.join(self._folder, f"board-1-{len(self._edges)}"))
+        self.runner.add_link(theirs, board)
+        self._edges.append(FakeEdge(ours, board))
+        return self._edges[-1]
+
+    def second_edge(self) -> FakeEdge:
+        found: list[FakeEdge] = []
+        done = threading.Event()
+
+        def connect() -> None:
+            found.append(self._connect())
+            done.set()
+
+        self.call(connect)
+        assert done.wait(WAIT_SECONDS)
+        return found[0]
+
+    def call(self, function: Callable[[], Any]) -> None:
+        self.runner.loop.call_soon_threadsafe(function)
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            try:
+                self.call(self.runner.stop)
+            except RuntimeError:
+                pass  # it has closed its loop since
+        self.join()
+        for edge in self._edges:
+            edge.sock.close()
+
+    def join(self) -> None:
+        self._thread.join(WAIT_SECONDS)
+        assert not self._thread.is_alive(), "the runner did not stop"
+
+    @property
+    def log(self) -> str:
+        return "\n".join(f"{level}: {text}" for level, text in self.reports)
+
+
+async def respond(send: Any, body: bytes = b"ok", status: int = 200, headers: Any = ()) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,56 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { SharedMemory } from "../../../src/dispatch/ring.ts";
+import { BOARD_REQUEST_READ, BOARD_RINGS_MAPPED, RING_BYTES } from "../../../src/wire/spec.ts";
+
+function memory(): { board: Uint32Array; rings: Uint8Array; shared: SharedMemory } {
+  const board = new Uint32Array(16);
+  const rings = new Uint8Array(2 * RING_BYTES);
+  return { board, rings, shared: new SharedMemory(board, rings) };
+}
+
+test("without rings nothing is put, and the worker is told of none", () => {
+  const board = new Uint32Array(16);
+  const shared = new SharedMemory(board, null);
+  expect(shared.put(Buffer.alloc(100))).toBe(-1);
+  expect(shared.holds(16, 0)).toBe(false);
+  expect(board[BOARD_RINGS_MAPPED]).toBe(0);
+  expect(memory().board[BOARD_RINGS_MAPPED]).toBe(1);
+});
+
+test("what is put is there until it has been read, for any sequence of sizes", () => {
+  const sizes = fc.array(fc.integer({ min: 1, max: 300_000 }), { minLength: 1, maxLength: 120 });
+  fc.assert(
+    fc.property(sizes, fc.integer({ min: 1, max: 9 }), (list, lag) => {
+      const { board, rings, shared } = memory();
+      const unread: { at: number; piece: Buffer; after: number }[] = [];
+      const read = (): void => {
+        const one = unread.shift()!;
+        const seen = Buffer.from(rings.buffer, RING_BYTES + one.at, one.piece.length);
+        expect(seen.equals(one.piece)).toBe(true);
+        board[BOARD_REQUEST_READ] = one.after;
+      };
+      list.forEach((size, i) => {
+        const piece = Buffer.alloc(size, i + 1);
+        let at = shared.put(piece);
+        while (at < 0) {
+          expect(unread.length).toBeGreaterThan(0);
+          read();
+          at = shared.put(piece);
+        }
+        unread.push({ at, piece, after: shared.used });
+        if (unread.length > lag) read();
+      });
+      while (unread.length > 0) read();
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test("only what lies inside of the ring, margins included, is accepted", () => {
+  const { shared } = memory();
+  expect(shared.holds(16, RING_BYTES - 32)).toBe(true);
+  expect(shared.holds(15, 1)).toBe(false);
+  expect(shared.holds(16, RING_BYTES - 31)).toBe(false);
+  expect(shared.holds(0xffffffff, 0xffffffff)).toBe(false);
+});
