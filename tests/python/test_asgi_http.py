@@ -182,10 +182,11 @@ def test_request_body_arrives_and_credit_goes_back(serve: Any) -> None:
     stream = edge.request(method="POST", flags=0)
     answer = edge.answers[stream]
     sent = 0
-    while sent < 1_000_000:
-        edge.body(stream, b"x" * 50_000)
-        sent += 50_000
-        needed = sent - 150_000
+    part = _wire.REQUEST_WINDOW_BYTES // 5
+    while sent < 20 * part:
+        edge.body(stream, b"x" * part)
+        sent += part
+        needed = sent - 3 * part
 
         def credited(needed: int = needed) -> bool:
             given = sum(struct.unpack("<I", f[4])[0] for f in answer.of(_wire.WORKER_CREDIT))
@@ -194,7 +195,7 @@ def test_request_body_arrives_and_credit_goes_back(serve: Any) -> None:
         edge.until(credited)
     edge.body(stream, b"end", end=True)
     edge.answer(stream)
-    assert sum(len(e["body"]) for e in got) == 1_000_003
+    assert sum(len(e["body"]) for e in got) == 20 * part + 3
     assert [e["more_body"] for e in got][-1] is False
 
 
@@ -205,7 +206,7 @@ def test_more_request_body_than_credit_closes_the_link(serve: Any) -> None:
     server = serve(app, graceful_ms=10)
     stream = server.edge.request(method="POST", flags=0)
     for _ in range(6):
-        server.edge.body(stream, b"x" * 50_000)
+        server.edge.body(stream, b"x" * (_wire.REQUEST_WINDOW_BYTES // 5))
     server.edge.until_eof()
     assert "a body that was not allowed" in server.log
 
