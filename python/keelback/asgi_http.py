@@ -22,8 +22,8 @@ from ._wire import FLAG_END, RESPONSE
 from .asgi_body import RequestBody
 from .asgi_failure import ERROR_BODY, ERROR_HEADERS, caused_by_leaving, failure_text
 from .errors import ClientDisconnected
-from .ring import PART_BYTES_MIN
 from .responses import check_field
+from .ring import PART_BYTES_MIN
 
 if TYPE_CHECKING:
     from .asgi_link import EdgeLink

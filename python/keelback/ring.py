@@ -1,8 +1,8 @@
-"""The rings of one link: shared memory for the large parts of bodies (docs/protocol.md, "The rings").
+"""The rings of one link: shared memory for large parts of bodies (docs/protocol.md, "The rings").
 
-Contract: `put` copies a part into the response ring and gives its frame, or None where the part does
-not fit or the edge has no rings; `take` gives the part that a SHARED_BODY frame names. The order of
-the frames on the link must be the order of the `put` calls.
+Contract: `put` copies a part into the response ring and gives its frame, or None where the part
+does not fit or the edge has no rings; `take` gives the part that a SHARED_BODY frame names. The
+order of the frames on the link must be the order of the `put` calls.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from . import _wire
 from .errors import BadResponse, ClientDisconnected, RequestTimeout
 from .interrupt import conclude, lower_shield, raise_shield
 from .loader import app_traceback
-from .ring import PART_BYTES_MIN
 from .responses import ONE_FRAME_BYTES, Heads, Lines, check_field
+from .ring import PART_BYTES_MIN
 from .wsgi_environ import where
 from .wsgi_file import FileWrapper, send_file
 from .wsgi_input import RequestInput

@@ -176,16 +176,18 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
     };
   }
 
+  async #leave(sink: LineSink | undefined): Promise<never> {
+    await Promise.race([sink?.flush(), Bun.sleep(LAST_LINES_MS)]);
+    send({ t: "stopped" });
+    return this.#exit(0);
+  }
+
   #stop(deadlineMs: number): void {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#edge.stop(deadlineMs, () => {
       const sink = this.#edge.accessLog?.sink;
-      const written = sink === undefined ? Promise.resolve() : sink.flush();
-      void Promise.race([written, Bun.sleep(LAST_LINES_MS)]).then(() => {
-        send({ t: "stopped" });
-        this.#exit(0);
-      });
+      void this.#leave(sink);
     });
   }
 }

@@ -1,6 +1,6 @@
 /** Time as the edge and the supervisor see it: milliseconds that never go back, whatever the wall clock does. */
 export interface Clock {
-  now(): number;
+  readonly now: () => number;
 }
 
 export const monotonic: Clock = { now: () => performance.now() };

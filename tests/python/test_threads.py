@@ -161,7 +161,8 @@ def test_a_lost_link_leaves_the_other_one_alone(app: Blocking) -> None:
         struct.pack("<IIBBH", 2**31, 0, _wire.PING, 0, 0),
         pack(1, _wire.RESPONSE, END, 200, b"\0\0\0\0"),
         pack(1, _wire.REQUEST, END, 11, b"nonsense"),
-        pack(1, _wire.REQUEST, 0, 11, block("/block")) + pack(1, _wire.BODY, 0, 0, bytes(_wire.REQUEST_WINDOW_BYTES + 1)),
+        pack(1, _wire.REQUEST, 0, 11, block("/block"))
+        + pack(1, _wire.BODY, 0, 0, bytes(_wire.REQUEST_WINDOW_BYTES + 1)),
         pack(1, _wire.REQUEST, 0, 11, block("/block")) + pack(1, _wire.CREDIT, 0, 0, b"x"),
     ],
 )

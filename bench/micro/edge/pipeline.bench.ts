@@ -68,21 +68,52 @@ function responses(count: number, firstStream: number): Buffer {
 
 /** Nanoseconds for a request. */
 function measure(request: string, form: "cgi" | "asgi"): number {
-  const events = { onStuck: () => {}, onDrained: () => {}, onProtocolError: (_l: unknown, what: string) => { throw new Error(what); } };
+  const events = {
+    onStuck: () => {},
+    onDrained: () => {},
+    onProtocolError: (_l: unknown, what: string) => {
+      throw new Error(what);
+    },
+  };
   const options = { queueMax: 1000, queueTimeoutMs: 0, interruptMs: 5000, silentMs: 0 };
   const pool = new WorkerPool(options, events, monotonic.now);
   const board = new Uint32Array(16);
   const shared = new SharedMemory(board, null);
-  const facts = { worker: 1, generation: 1, pid: 1, form, concurrency: 1000, boardPath: "", ringPath: "" };
+  const facts = {
+    worker: 1,
+    generation: 1,
+    pid: 1,
+    form,
+    concurrency: 1000,
+    boardPath: "",
+    ringPath: "",
+  };
   const link = new WorkerLink(pool, new Client(), facts, shared, 0);
   link.depth = 256;
   pool.add(link);
   const settings = {
-    keepAliveMs: 75_000, headerTimeoutMs: 30_000, bodyIdleTimeoutMs: 60_000, bodyRateBytesMin: 240, sendTimeoutMs: 60_000,
-    timeoutMs: 30_000, requestLineBytesMax: 8192, headerBytesMax: 65_536, headerFieldBytesMax: 16_384, headerCountMax: 100,
-    bodyBytesMax: 0, connectionsMax: 1000, heldBytesExtra: 0, underscoreHeaders: "drop" as const,
+    keepAliveMs: 75_000,
+    headerTimeoutMs: 30_000,
+    bodyIdleTimeoutMs: 60_000,
+    bodyRateBytesMin: 240,
+    sendTimeoutMs: 60_000,
+    timeoutMs: 30_000,
+    requestLineBytesMax: 8192,
+    headerBytesMax: 65_536,
+    headerFieldBytesMax: 16_384,
+    headerCountMax: 100,
+    bodyBytesMax: 0,
+    connectionsMax: 1000,
+    heldBytesExtra: 0,
+    underscoreHeaders: "drop" as const,
   };
-  const edge = new Edge({ settings, backend: pool, accessLog: null, onTick: () => false, log: () => {} });
+  const edge = new Edge({
+    settings,
+    backend: pool,
+    accessLog: null,
+    onTick: () => false,
+    log: () => {},
+  });
   const connections = Array.from({ length: CONNECTIONS }, () => edge.accept(new Client()));
   const bytes = Buffer.from(request, "latin1");
   let stream = 1;
@@ -107,7 +138,10 @@ function measure(request: string, form: "cgi" | "asgi"): number {
   return best;
 }
 
-for (const [name, request] of [["2 headers", SMALL], ["browser's 14 headers", BROWSER]] as const) {
+for (const [name, request] of [
+  ["2 headers", SMALL],
+  ["browser's 14 headers", BROWSER],
+] as const) {
   for (const form of ["cgi", "asgi"] as const) {
     process.stdout.write(`${name}, ${form}: ${Math.round(measure(request, form))} ns a request\n`);
   }
