@@ -154,7 +154,7 @@ class HttpCycle:
 
     async def receive(self) -> dict[str, Any]:
         while True:
-            if self.client != PRESENT or self.phase == COMPLETE:
+            if self.client == LEFT or self.phase == COMPLETE:
                 return {"type": "http.disconnect"}
             if not self.asked:
                 body = self.body
@@ -168,6 +168,8 @@ class HttpCycle:
                 if message is not None:
                     self.asked = body.ended
                     return message
+            if self.client != PRESENT:
+                return {"type": "http.disconnect"}
             await self._event()
 
     # --- send

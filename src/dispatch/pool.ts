@@ -53,7 +53,13 @@ interface Straggler {
 export class WorkerPool implements Backend, LinkOwner {
   form: HeadForm | null = null;
   /** Counters for metrics. */
-  readonly counts: { dispatched: number; queued: number; returned: number; retried: number; lost: number } = {
+  readonly counts: {
+    dispatched: number;
+    queued: number;
+    returned: number;
+    retried: number;
+    lost: number;
+  } = {
     dispatched: 0,
     queued: 0,
     returned: 0,
@@ -117,7 +123,8 @@ export class WorkerPool implements Backend, LinkOwner {
   /** There is no worker and none will come: what waits is refused, until a link is added. */
   giveUp(): void {
     this.#hopeless = true;
-    for (let x = this.#queue.shift(); x !== null; x = this.#queue.shift()) this.#refuse(x, "no-workers");
+    for (let x = this.#queue.shift(); x !== null; x = this.#queue.shift())
+      this.#refuse(x, "no-workers");
   }
 
   received(link: WorkerLink, chunk: Buffer): void {

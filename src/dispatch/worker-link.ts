@@ -250,7 +250,11 @@ export class WorkerLink implements FrameSink {
       return;
     }
     this.#stuckAt = -1;
-    if ((flags & Flag.END) !== 0 || type === FrameType.RESET || type === FrameType.RESPONSE_TRAILERS) {
+    if (
+      (flags & Flag.END) !== 0 ||
+      type === FrameType.RESET ||
+      type === FrameType.RESPONSE_TRAILERS
+    ) {
       this.#streams.delete(stream);
       this.open -= 1;
       this.#leaveBehind(stream);
@@ -282,7 +286,8 @@ export class WorkerLink implements FrameSink {
       }
       case FrameType.DATA:
         x.windowUsed += end - start;
-        if (x.headBuf !== null || x.windowUsed > RESPONSE_WINDOW_BYTES) return this.#wrongState(x, type);
+        if (x.headBuf !== null || x.windowUsed > RESPONSE_WINDOW_BYTES)
+          return this.#wrongState(x, type);
         x.onData(flags, buf, start, end, false);
         return;
       case FrameType.SHARED_DATA:
@@ -366,7 +371,10 @@ export class WorkerLink implements FrameSink {
   }
 
   #wrongState(x: Exchange, type: number): void {
-    this.#owner.onProtocolError(this, `a frame of type ${type} that stream ${x.stream} does not allow`);
+    this.#owner.onProtocolError(
+      this,
+      `a frame of type ${type} that stream ${x.stream} does not allow`,
+    );
   }
 
   #open(x: Exchange, headBytes: number): void {

@@ -41,7 +41,8 @@ export class ClientOutput {
   writeBorrowed(buf: Buffer, start: number, end: number): void {
     const length = end - start;
     const wrote = Math.max(0, this.#socket.write(buf, start, length));
-    if (wrote < length) this.#keep(Buffer.from(buf.subarray(start + wrote, end)), 0, length - wrote);
+    if (wrote < length)
+      this.#keep(Buffer.from(buf.subarray(start + wrote, end)), 0, length - wrote);
   }
 
   /** Writes on. Returns true when it got rid of anything. */

@@ -23,14 +23,17 @@ export interface EdgeOptions {
   accessLog: AccessLog | null;
   /** Called each tick; true: go on ticking without connections. */
   onTick(now: number): boolean;
-  log(level: "debug" | "info" | "warning", message: string): void;
+  readonly log: (level: "debug" | "info" | "warning", message: string) => void;
 }
 
 /** When there are too many connections, so many idle ones are closed at once. */
 const IDLE_CLOSED_AT_ONCE = 32;
+/** Connections that only wait for the client's FIN do not count, up to so many: descriptors are reserved for them. */
+const LEAVING_MAX = 32;
 
 export class Edge implements EdgeContext {
-  readonly settings: EdgeSettings;
+  /** May be replaced at any time; limits of the engine count for new connections. */
+  settings: EdgeSettings;
   readonly backend: Backend;
   readonly sweeper: Sweeper;
   readonly accessLog: AccessLog | null;
@@ -55,7 +58,13 @@ export class Edge implements EdgeContext {
     this.accessLog = options.accessLog;
     this.#log = options.log;
     const s = options.settings;
-    const timeouts = [s.keepAliveMs, s.headerTimeoutMs, s.bodyIdleTimeoutMs, s.sendTimeoutMs, s.timeoutMs];
+    const timeouts = [
+      s.keepAliveMs,
+      s.headerTimeoutMs,
+      s.bodyIdleTimeoutMs,
+      s.sendTimeoutMs,
+      s.timeoutMs,
+    ];
     const shortest = Math.min(...timeouts.map((ms) => (ms === 0 ? Infinity : ms)));
     this.sweeper = new Sweeper(monotonic, shortest, (now) => options.onTick(now));
   }
@@ -101,7 +110,10 @@ export class Edge implements EdgeContext {
     refused[code] = (refused[code] ?? 0) + 1;
     const what = request === "" ? "" : ` ${request}`;
     const level = ERRORS[code].status >= 500 ? "warning" : "info";
-    this.#log(level, `refused [${code}] ${ERRORS[code].status} ${client}${what}: ${ERRORS[code].text}`);
+    this.#log(
+      level,
+      `refused [${code}] ${ERRORS[code].status} ${client}${what}: ${ERRORS[code].text}`,
+    );
   }
 
   onCut(what: string, client: string, request: string): void {
@@ -111,13 +123,16 @@ export class Edge implements EdgeContext {
   /** Makes room: idle connections go first; when there are none, the newcomer does. */
   #relieve(newcomer: H1Connection): void {
     let closed = 0;
+    let leaving = 0;
     for (const member of this.#connections()) {
+      if (member.leaving) leaving += 1;
       if (!member.idle) continue;
-      member.shutdown();
+      member.makeRoom();
       closed += 1;
       if (closed >= IDLE_CLOSED_AT_ONCE) return;
     }
-    if (closed === 0) newcomer.turnAway();
+    const staying = this.counts.connections - Math.min(leaving, LEAVING_MAX);
+    if (closed === 0 && staying > this.settings.connectionsMax) newcomer.turnAway();
   }
 
   #connections(): H1Connection[] {
@@ -128,7 +143,7 @@ export class Edge implements EdgeContext {
 function clientHandlers(edge: Edge): Bun.SocketHandler<H1Connection> {
   return {
     open(socket) {
-      socket.data = edge.accept(socket as unknown as ClientSocket);
+      socket.data = edge.accept(socket);
     },
     data(socket, chunk) {
       socket.data.data(chunk);

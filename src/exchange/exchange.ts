@@ -59,7 +59,14 @@ export abstract class Exchange {
   requestCredit = 0;
 
   /** The response head: its field lines are `buf[start..headEnd)`, body bytes of the same frame `buf[headEnd..end)`. */
-  abstract onHead(status: number, flags: number, buf: Buffer, start: number, headEnd: number, end: number): void;
+  abstract onHead(
+    status: number,
+    flags: number,
+    buf: Buffer,
+    start: number,
+    headEnd: number,
+    end: number,
+  ): void;
   /** `borrowed`: the bytes are only lent for the call; 16 bytes on either side of them may be overwritten. */
   abstract onData(flags: number, buf: Buffer, start: number, end: number, borrowed: boolean): void;
   /** Trailer pairs (`name NUL value NUL ...`); ends the response. */

@@ -62,7 +62,8 @@ export class AccessLog {
   constructor(format: string, sink: LineSink) {
     this.#sink = sink;
     this.wantsResponseHead = format.includes("}o");
-    this.#render = format === "json" ? renderJson : compile(format === "combined" ? COMBINED : format);
+    this.#render =
+      format === "json" ? renderJson : compile(format === "combined" ? COMBINED : format);
   }
 
   get sink(): LineSink {

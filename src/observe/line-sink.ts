@@ -102,7 +102,9 @@ export class LineSink {
   #failed(error: Error): void {
     if (!this.#inTrouble) {
       this.#inTrouble = true;
-      this.#onTrouble(`${this.#path ?? `descriptor ${this.#fd}`} cannot be written: ${error.message}`);
+      this.#onTrouble(
+        `${this.#path ?? `descriptor ${this.#fd}`} cannot be written: ${error.message}`,
+      );
     }
     if (this.#fd < 0) {
       this.dropped += this.#held.length;

@@ -73,7 +73,14 @@ export class FakeExchange extends Exchange {
     this.replay = [];
   }
 
-  onHead(status: number, flags: number, buf: Buffer, _start: number, headEnd: number, end: number): void {
+  onHead(
+    status: number,
+    flags: number,
+    buf: Buffer,
+    _start: number,
+    headEnd: number,
+    end: number,
+  ): void {
     this.events.push(`head ${status} ${flags} ${buf.toString("latin1", headEnd, end)}`);
   }
 

@@ -48,6 +48,11 @@ export abstract class H1Exchange extends Exchange implements FileTarget {
     this.output = new ClientOutput(socket);
   }
 
+  /** The client was never told to send its body: it may come or not, so no next request can be told from it (RFC 9110 section 10.1.1). */
+  protected unasked(): boolean {
+    return (this.flags & Flag.EXPECT) !== 0 && !this.continueSent && !this.bodyEnded;
+  }
+
   /** True when the rest of the request body is known to be small enough to be thrown away. */
   protected abstract drainable(): boolean;
   /** Bytes of an unfinished response were written. */
@@ -77,7 +82,8 @@ export abstract class H1Exchange extends Exchange implements FileTarget {
     this.responseStarted = true;
     this.status = status;
     this.bytesOut = end - headEnd;
-    if (this.ctx.accessLog?.wantsResponseHead === true) this.responseHead = buf.subarray(start, headEnd);
+    if (this.ctx.accessLog?.wantsResponseHead === true)
+      this.responseHead = buf.subarray(start, headEnd);
     if ((flags & Flag.CLOSE) !== 0 || this.ctx.stopping) this.closeAfter = true;
     const complete = (flags & Flag.END) !== 0;
     if (complete && this.bodyEnded && !this.closeAfter && this.version === 11) {
@@ -92,12 +98,14 @@ export abstract class H1Exchange extends Exchange implements FileTarget {
 
   #head(flags: number, buf: Buffer, start: number, end: number): void {
     const complete = (flags & Flag.END) !== 0;
-    const framed = complete || (flags & Flag.LENGTH) !== 0;
+    // RFC 9112 section 6.3: these end with their head, so nothing may frame a body.
+    const bodyless = this.method === "HEAD" || this.status === 204 || this.status === 304;
+    const framed = complete || bodyless || (flags & Flag.LENGTH) !== 0;
     this.#chunked = !framed && this.version === 11;
     if (!framed && this.version === 10) this.closeAfter = true;
     // A body that the app has not read, and that we do not want to read either, ends the connection.
-    const unread = !this.bodyEnded && (complete || (this.flags & Flag.EXPECT) !== 0);
-    if (unread && !this.continueSent && !this.drainable()) this.closeAfter = true;
+    if (this.unasked() || (complete && !this.bodyEnded && !this.drainable()))
+      this.closeAfter = true;
     const close = this.closeAfter;
     const head = spliceHead(buf, start, end, {
       close,
@@ -107,11 +115,27 @@ export abstract class H1Exchange extends Exchange implements FileTarget {
     this.output.write(head, 0, head.length);
   }
 
-  onData(flags: number, buf: Buffer, start: number, end: number): void {
+  onData(flags: number, buf: Buffer, start: number, end: number, borrowed: boolean): void {
     this.bytesOut += end - start;
     const complete = (flags & Flag.END) !== 0;
-    const written = this.#chunked && end > start && writeChunkInPlace(this.output, buf, start, end);
-    this.#body(complete, buf, written ? end : start, end);
+    let data = buf;
+    let from = start;
+    let to = end;
+    if (end > start && this.output.pending === 0 && this.#writeInPlace(buf, start, end, borrowed)) {
+      from = end;
+    } else if (borrowed) {
+      data = Buffer.from(buf.subarray(start, end));
+      from = 0;
+      to = data.length;
+    }
+    this.#body(complete, data, from, to);
+  }
+
+  /** Body bytes to the kernel as they lie there. */
+  #writeInPlace(buf: Buffer, start: number, end: number, borrowed: boolean): boolean {
+    if (this.#chunked) return writeChunkInPlace(this.output, buf, start, end);
+    if (borrowed) this.output.writeBorrowed(buf, start, end);
+    return borrowed;
   }
 
   onTrailers(buf: Buffer, start: number, end: number): void {

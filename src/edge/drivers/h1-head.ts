@@ -84,7 +84,8 @@ export function fieldOf(head: Buffer | null, name: string): string | null {
   if (head === null) return null;
   for (const line of head.toString("latin1").split("\r\n").slice(1)) {
     const colon = line.indexOf(":");
-    if (colon > 0 && line.slice(0, colon).toLowerCase() === name) return line.slice(colon + 1).trim();
+    if (colon > 0 && line.slice(0, colon).toLowerCase() === name)
+      return line.slice(colon + 1).trim();
   }
   return null;
 }

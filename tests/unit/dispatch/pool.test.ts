@@ -37,7 +37,15 @@ function makePool(options: Partial<PoolOptions> = {}): WorkerPool {
 function addWorker(id: number, concurrency = 16): Worker {
   const socket = new FakeSocket();
   const board = new Uint32Array(16);
-  const facts = { worker: id, generation: 1, pid: id, form: "cgi" as const, concurrency, boardPath: "", ringPath: "" };
+  const facts = {
+    worker: id,
+    generation: 1,
+    pid: id,
+    form: "cgi" as const,
+    concurrency,
+    boardPath: "",
+    ringPath: "",
+  };
   const shared = new SharedMemory(board, null);
   const link = new WorkerLink(pool, socket, facts, shared, now);
   pool.add(link);
@@ -355,8 +363,14 @@ describe("cancel, timeouts, drain", () => {
 describe("protocol errors", () => {
   const wrong: [string, Buffer][] = [
     ["a second head", frame(FrameType.RESPONSE, 1, 0, 200, Buffer.from("\x02\0\0\0\r\n"))],
-    ["a head that says it is longer than its frame", frame(FrameType.RESPONSE, 1, 0, 200, Buffer.from("\xff\0\0\0"))],
-    ["too much without credit", frame(FrameType.DATA, 1, 0, 0, Buffer.alloc(RESPONSE_WINDOW_BYTES))],
+    [
+      "a head that says it is longer than its frame",
+      frame(FrameType.RESPONSE, 1, 0, 200, Buffer.from("\xff\0\0\0")),
+    ],
+    [
+      "too much without credit",
+      frame(FrameType.DATA, 1, 0, 0, Buffer.alloc(RESPONSE_WINDOW_BYTES)),
+    ],
     ["a frame of the edge's own", frame(FrameType.REQUEST, 1, 0, 0)],
     ["a stream that is not open", frame(FrameType.DATA, 9, 0, 0)],
     ["a file without a path", frame(FrameType.FILE, 1, 1, 0, Buffer.alloc(16))],
@@ -365,7 +379,10 @@ describe("protocol errors", () => {
     test(name, () => {
       const one = addWorker(1);
       submit("x");
-      pool.received(one.link, frame(FrameType.RESPONSE, 1, 0, 200, Buffer.from("\x03\0\0\0\r\n\n")));
+      pool.received(
+        one.link,
+        frame(FrameType.RESPONSE, 1, 0, 200, Buffer.from("\x03\0\0\0\r\n\n")),
+      );
       pool.received(one.link, frame(FrameType.DATA, 1, 0, 0, Buffer.from("x")));
       expect(protocolErrors).toEqual([]);
       pool.received(one.link, bytes);

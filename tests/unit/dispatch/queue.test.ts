@@ -24,7 +24,10 @@ test("first in, first out; what comes back goes first; what is removed does not 
 });
 
 test("behaves as a list does, for any sequence of calls", () => {
-  const step = fc.record({ op: fc.constantFrom("push", "unshift", "shift", "remove"), n: fc.nat(500) });
+  const step = fc.record({
+    op: fc.constantFrom("push", "unshift", "shift", "remove"),
+    n: fc.nat(500),
+  });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
       const queue = new DispatchQueue();

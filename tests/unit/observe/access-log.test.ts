@@ -2,7 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { AccessLog, type AccessRecord } from "../../../src/observe/access-log.ts";
 import type { LineSink } from "../../../src/observe/line-sink.ts";
 
-function record(over: Partial<AccessRecord> & { fields?: Record<string, string> } = {}): AccessRecord {
+function record(
+  over: Partial<AccessRecord> & { fields?: Record<string, string> } = {},
+): AccessRecord {
   const fields = over.fields ?? {};
   return {
     method: "GET",

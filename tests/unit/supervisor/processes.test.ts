@@ -36,12 +36,39 @@ test("without a zygote the end of the connection is enough", () => {
   expect(processes.workerOf(PEER)).toBeNull();
 });
 
-test("one that ended before it connected is gone at once, and once", () => {
+test("one that ended before it was heard is given the time to say why", () => {
   const { processes, gone } = makeProcesses();
+  processes.forked(1, PID);
+  processes.exited(1, 0x300);
+  expect(gone).toEqual([]);
+  processes.connected(1, PID, PEER);
+  processes.disconnected(PEER, true);
+  expect(gone).toEqual([[1, 0x300]]);
+});
+
+test("one that never connected is gone all the same, and once", async () => {
+  const { promise, resolve } = Promise.withResolvers<[number, ExitStatus]>();
+  const gone: number[] = [];
+  const processes = new WorkerProcesses({
+    gone: (worker, status) => {
+      gone.push(worker);
+      resolve([worker, status]);
+    },
+  });
   processes.forked(1, PID);
   processes.exited(1, 0);
   processes.exited(1, 0);
-  expect(gone).toEqual([[1, 0]]);
+  expect(await promise).toEqual([1, 0]);
+  expect(gone).toEqual([1]);
+});
+
+test("what is sent before a worker has connected reaches it then", () => {
+  const { processes } = makeProcesses();
+  const sent: object[] = [];
+  processes.forked(1, PID);
+  processes.send(1, { t: "stop" });
+  processes.connected(1, PID, { ...PEER, send: (message) => void sent.push(message) });
+  expect(sent).toEqual([{ t: "stop" }]);
 });
 
 test.each([

@@ -28,7 +28,10 @@ const vectors: Vector[] = readdirSync(folder)
   .flatMap((name) => JSON.parse(readFileSync(folder + name, "utf8")) as Vector[]);
 
 /** Decodes `bytes` in pieces that end at `cuts`. */
-function decodePieces(bytes: Buffer, cuts: number[]): { frames: SeenFrame[]; error: string | null } {
+function decodePieces(
+  bytes: Buffer,
+  cuts: number[],
+): { frames: SeenFrame[]; error: string | null } {
   const frames: SeenFrame[] = [];
   let error: string | null = null;
   const decoder = new FrameDecoder({
@@ -108,9 +111,7 @@ describe("FrameDecoder", () => {
         const cuts = at.filter((cut) => cut < bytes.length).sort((a, b) => a - b);
         const result = decodePieces(bytes, cuts);
         expect(result.error).toBeNull();
-        expect(result.frames).toEqual(
-          list.map((f) => ({ ...f, payload: Buffer.from(f.payload) })),
-        );
+        expect(result.frames).toEqual(list.map((f) => ({ ...f, payload: Buffer.from(f.payload) })));
       }),
     );
   });
@@ -118,7 +119,10 @@ describe("FrameDecoder", () => {
   test("never throws on random bytes, and says nothing after an error", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-        const { error } = decodePieces(Buffer.from(bytes), [3, 50].filter((n) => n < bytes.length));
+        const { error } = decodePieces(
+          Buffer.from(bytes),
+          [3, 50].filter((n) => n < bytes.length),
+        );
         expect(error === null || error.length > 0).toBe(true);
       }),
     );
