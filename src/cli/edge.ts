@@ -170,8 +170,8 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
       workers: this.#pool.links.map((link) => ({
         worker: link.facts.worker,
         open: link.open,
-        waiting: link.waiting,
-        depth: link.depth,
+        waiting: link.depth.waiting,
+        depth: link.depth.limit,
       })),
     };
   }

@@ -314,7 +314,7 @@ export class WorkerPool implements Backend, LinkOwner {
   }
 
   #settleLost(link: WorkerLink, x: Exchange): void {
-    const begun = link.hasBegun(x.stream);
+    const begun = link.depth.hasBegun(x.stream);
     const started = x.headBuf === null;
     const replayable = x.replay !== null;
     x.stage = Stage.OUT;

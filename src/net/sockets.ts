@@ -45,8 +45,14 @@ export async function openListeners(
   return { ok: true, listeners };
 }
 
+/** Their descriptors' numbers may be somebody else's by now. */
+const closed = new WeakSet<Listener>();
+
+/** Those that are closed already are left alone. */
 export function closeListeners(listeners: readonly Listener[]): void {
   for (const listener of listeners) {
+    if (closed.has(listener)) continue;
+    closed.add(listener);
     listener.remove();
     closeSync(listener.fd);
   }

@@ -378,7 +378,10 @@ export class Fleet {
   #checkStarved(): void {
     if (this.#starved || (this.#phase !== "running" && this.#phase !== "failed")) return;
     const hope: readonly WorkerState[] = ["spawning", "booting", "ready"];
-    const hopeful = [...this.#workers.values()].some(({ state }) => hope.includes(state));
+    // One that is being ended is replaced as soon as it is gone, while its slot is its own.
+    const hopeful = [...this.#workers.values()].some(
+      (worker) => hope.includes(worker.state) || worker.slot.worker === worker,
+    );
     const limit = this.#now + SOON_MS;
     const soon = this.#slots.some(({ retryAt }) => retryAt !== null && retryAt <= limit);
     if (hopeful || soon) return;

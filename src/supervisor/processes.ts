@@ -15,6 +15,8 @@ const SECOND_WORD_MS = 1000;
 interface Entry {
   pid: number;
   peer: ControlPeer | null;
+  /** For its connection, which has yet to come; null: it has come. */
+  waiting: object[] | null;
   status: ExitStatus;
   exited: boolean;
   timer: Timer | null;
@@ -42,6 +44,8 @@ export class WorkerProcesses {
     entry.pid = pid;
     entry.peer = peer;
     this.#byPeer.set(peer, worker);
+    for (const message of entry.waiting ?? []) peer.send(message);
+    entry.waiting = null;
   }
 
   workerOf(peer: ControlPeer): number | null {
@@ -52,8 +56,11 @@ export class WorkerProcesses {
     return this.#entries.get(worker)?.pid ?? 0;
   }
 
+  /** A worker that is just being born gets it when it has connected. */
   send(worker: number, message: object): void {
-    this.#entries.get(worker)?.peer?.send(message);
+    const entry = this.#entries.get(worker);
+    if (entry?.peer) entry.peer.send(message);
+    else entry?.waiting?.push(message);
   }
 
   signal(worker: number, signal: NodeJS.Signals): void {
@@ -71,7 +78,8 @@ export class WorkerProcesses {
     if (entry === undefined) return;
     entry.exited = true;
     entry.status = status;
-    if (entry.peer === null) this.#gone(worker, entry);
+    // One that ended at once may have connected, and said why, without having been heard yet.
+    if (entry.peer === null && entry.waiting === null) this.#gone(worker, entry);
     else entry.timer ??= setTimeout(() => this.#gone(worker, entry), SECOND_WORD_MS);
   }
 
@@ -99,7 +107,7 @@ export class WorkerProcesses {
   #entry(worker: number): Entry {
     let entry = this.#entries.get(worker);
     if (entry === undefined) {
-      entry = { pid: 0, peer: null, status: null, exited: false, timer: null };
+      entry = { pid: 0, peer: null, waiting: [], status: null, exited: false, timer: null };
       this.#entries.set(worker, entry);
     }
     return entry;

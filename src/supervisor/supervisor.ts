@@ -7,6 +7,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Config } from "../config/config.ts";
 import { descriptorsMax } from "../net/libc.ts";
 import type { Listener } from "../net/open-result.ts";
+import { closeListeners } from "../net/sockets.ts";
 import { errorText } from "../observe/log.ts";
 import type { Logger } from "../observe/log.ts";
 import type { ControlServer } from "./control.ts";
@@ -173,6 +174,8 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
       this.stopNow();
     }, config.gracefulTimeoutMs + SHUTDOWN_MS);
     this.#edges.stop(config.gracefulTimeoutMs);
+    // The edges' own descriptors go too: who connects now is refused, and does not wait in vain.
+    closeListeners(this.#options.listeners);
   }
 
   stopNow(): void {
@@ -201,7 +204,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   stuck({ worker, method, target, seconds }: StuckReport): void {
     const text = `worker-${worker} does not answer and is killed; its threads follow`;
     this.#options.log.error(text, {
-      request: `${method} ${target}`,
+      request: method === "" ? undefined : `${method} ${target}`,
       seconds: Math.round(seconds * 10) / 10,
     });
     this.happened(worker, "stuck");

@@ -89,7 +89,7 @@ function measure(request: string, form: "cgi" | "asgi"): number {
     ringPath: "",
   };
   const link = new WorkerLink(pool, new Client(), facts, shared, 0);
-  link.depth = 256;
+  link.depth.limit = 256;
   pool.add(link);
   const settings = {
     keepAliveMs: 75_000,

@@ -127,7 +127,7 @@ describe("dispatch", () => {
     const worker = addWorker(1);
     const many = Array.from({ length: 20 }, (_, i) => submit(`r${i}`));
     const first = sent(worker).length;
-    expect(first).toBe(worker.link.depth);
+    expect(first).toBe(worker.link.depth.limit);
     expect(pool.queueSize).toBe(20 - first);
     worker.board[0] = 3;
     pool.pump();
@@ -138,7 +138,7 @@ describe("dispatch", () => {
   test("a full queue refuses, a queued request that waited too long is refused", () => {
     pool = makePool({ queueMax: 2, queueTimeoutMs: 50 });
     const worker = addWorker(1);
-    worker.link.depth = 1;
+    worker.link.depth.limit = 1;
     submit("sent");
     const waits = submit("waits");
     submit("waits too");
