@@ -1,0 +1,165 @@
+import { describe, expect, test } from "bun:test";
+import { isAlive, processOf, treeOf } from "../../apps_life/processes.ts";
+import type { Process } from "../../apps_life/processes.ts";
+import { ask, begin, eventually, Load, Place, serve, text } from "../../apps_life/serve.ts";
+
+const limits = ["--timeout", "0.4", "--interrupt", "0.4"];
+
+/** A view that blocks for good, and where in its code the traceback must show it. */
+const views = [
+  { app: "wsgi_app:app", view: "sleep_long", where: /in sleep_long/ },
+  { app: "wsgi_app:app", view: "hash_long", where: /in hash_long/ },
+  { app: "wsgi_app:app", view: "match_long", where: /in match_long/ },
+  { app: "wsgi_app:app", view: "swallow", where: /in swallow/ },
+  { app: "asgi_app:app", view: "match_long", where: /in match_long/ },
+];
+
+async function processNoted(place: Place, name: string): Promise<Process> {
+  const [pid] = await place.noted(name);
+  const found = processOf(Number(pid));
+  if (found === undefined) throw new Error(`process ${pid} has ended before it was looked at`);
+  return found;
+}
+
+describe("A response that does not begin in time is answered with 504", () => {
+  test("a thread that computes gets RequestTimeout, and its worker lives on", async () => {
+    using place = new Place();
+    await using server = await serve("wsgi_app:app", {
+      place,
+      args: ["--workers", "1", ...limits],
+    });
+    const pid = await text(server, "/pid");
+    expect((await ask(server, "/spin/a")).status).toBe(504);
+    expect(await place.noted("a.ended")).toEqual(["RequestTimeout"]);
+    expect(await text(server, "/pid")).toBe(pid);
+  });
+
+  test("a task is cancelled, and its worker lives on", async () => {
+    using place = new Place();
+    await using server = await serve("asgi_app:app", {
+      place,
+      args: ["--workers", "1", ...limits],
+    });
+    const pid = await text(server, "/pid");
+    expect((await ask(server, "/await_long/b")).status).toBe(504);
+    expect(await place.noted("b.ended")).toEqual(["CancelledError"]);
+    expect(await text(server, "/pid")).toBe(pid);
+  });
+
+  test("a response that has begun may take as long as it likes", async () => {
+    using place = new Place();
+    await using server = await serve("asgi_app:app", {
+      place,
+      args: ["--workers", "1", ...limits],
+    });
+    await using streaming = await begin(server, "/stream/c");
+    await streaming.readUntil("first,");
+    // A request that begins later and runs into the timeout shows that the time is over.
+    expect((await ask(server, "/await_long/d")).status).toBe(504);
+    place.open("c");
+    await streaming.readUntil("last");
+  });
+});
+
+describe("A stuck worker is replaced", () => {
+  test.each(views)("after its traceback is logged ($app $view)", async ({ app, view, where }) => {
+    using place = new Place();
+    await using server = await serve(app, { place, args: ["--workers", "2", ...limits] });
+    await using stuck = await begin(server, `/${view}/e`);
+    const worker = await processNoted(place, "e.begun");
+    expect((await stuck.readResponse()).status).toBe(504);
+    await eventually("the stuck worker's end", () => !isAlive(worker));
+    const line = await server.waitForLine(/does not answer and is killed/);
+    expect(line).toContain("error");
+    await server.waitForLine(where);
+    await eventually("two workers", () => treeOf(server).workers.length === 2);
+    for (let i = 0; i < 10; i++) expect(await text(server, "/hello")).toBe("hello");
+  });
+
+  test("an event loop that a view never lets go on", async () => {
+    using place = new Place();
+    await using server = await serve("asgi_app:app", {
+      place,
+      args: ["--workers", "2", ...limits],
+    });
+    await using stuck = await begin(server, "/spin/f");
+    const worker = await processNoted(place, "f.begun");
+    expect((await stuck.readResponse()).status).toBe(504);
+    await eventually("the stuck worker's end", () => !isAlive(worker));
+    await server.waitForLine(/in spin/);
+    expect(await text(server, "/hello")).toBe("hello");
+  });
+
+  // Not where C code keeps the interpreter lock: nothing else of that process can run, nor say so.
+  test.each(["sleep_long", "hash_long"])("the others are unharmed (%s)", async (view) => {
+    using place = new Place();
+    await using server = await serve("wsgi_app:app", {
+      place,
+      args: ["--workers", "2", ...limits],
+    });
+    await using load = new Load(server, "/pid", 4);
+    await load.goesOn();
+    await using stuck = await begin(server, `/${view}/g`);
+    const worker = await processNoted(place, "g.begun");
+    await eventually("the stuck worker's end", () => !isAlive(worker));
+    expect((await stuck.readResponse()).status).toBe(504);
+    await load.goesOn();
+    await load.stop();
+    expect(load.failures).toEqual([]);
+  });
+
+  test("the log names the request", async () => {
+    using place = new Place();
+    await using server = await serve("wsgi_app:app", {
+      place,
+      args: ["--workers", "1", ...limits],
+    });
+    expect((await ask(server, "/sleep_long/h?secret=1")).status).toBe(504);
+    const line = await server.waitForLine(/does not answer and is killed/);
+    expect(line).toContain("GET /sleep_long/h");
+    expect(await text(server, "/hello")).toBe("hello");
+  });
+
+  test("what the app has started goes with it", async () => {
+    using place = new Place();
+    await using server = await serve("wsgi_app:app", {
+      place,
+      args: ["--workers", "1", ...limits],
+    });
+    const child = processOf(Number(await text(server, "/linger")));
+    expect(child !== undefined && isAlive(child)).toBe(true);
+    expect((await ask(server, "/match_long/i")).status).toBe(504);
+    await eventually("the end of the worker's child", () => !isAlive(child!));
+  });
+});
+
+describe("A slow start is told from a stuck worker", () => {
+  test("a worker that is not ready within --boot-timeout fails the start, with its traceback", async () => {
+    using place = new Place();
+    place.write("slow.py", "import time\n\ntime.sleep(3600)\n");
+    const args = ["--workers", "1", "--boot-timeout", "0.5"];
+    const start = serve("slow:app", { place, args, cwd: place.path });
+    const message = await start.then(
+      () => "it started",
+      (error: unknown) => String(error),
+    );
+    expect(message).toContain("not ready within the boot timeout");
+    expect(message).toMatch(/slow\.py.*line 3/);
+  });
+
+  test("one that takes longer than --timeout is not killed", async () => {
+    using place = new Place();
+    const args = ["--workers", "1", "--timeout", "0.2", "--interrupt", "0.1"];
+    const starting = serve("lifespans:slow_start", { place, args });
+    const [, pid] = (await place.noted("life"))[0]!.split(" ");
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const open = (): void => {
+      place.open("started");
+      resolve();
+    };
+    setTimeout(open, 800);
+    await promise;
+    await using server = await starting;
+    expect(await text(server, "/")).toBe(pid!);
+  });
+});
