@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 
 class ProtocolError(Exception):
     """The edge broke the rules of the wire; the link is closed."""
@@ -23,3 +25,9 @@ class RequestTimeout(BaseException):
 
     Not an Exception: an app that catches "everything" around its work should still end.
     """
+
+
+class Reporter(Protocol):
+    """Takes lines for the log."""
+
+    def report(self, level: str, message: str) -> None: ...

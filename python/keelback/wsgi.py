@@ -13,10 +13,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from struct import Struct
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, Callable, ClassVar
 
 from . import _wire
-from .errors import BadResponse, ClientDisconnected, RequestTimeout
+from .errors import BadResponse, ClientDisconnected, Reporter, RequestTimeout
 from .interrupt import conclude, lower_shield, raise_shield
 from .loader import app_traceback
 from .responses import ONE_FRAME_BYTES, Heads, Lines, check_field
@@ -40,12 +40,6 @@ _CREDIT = Struct("<IIBBHI")
 _ERROR_BODY = b"Internal Server Error"
 _ERROR_HEADERS = [("content-type", "text/plain; charset=utf-8")]
 _END = _wire.FLAG_END
-
-
-class Reporter(Protocol):
-    """Takes lines for the log."""
-
-    def report(self, level: str, message: str) -> None: ...
 
 
 class WsgiCall:

@@ -104,16 +104,15 @@ export const ERRORS = {
   "queue-full": { status: 503, close: false, text: "Every worker is busy and the queue is full." },
   "queue-timeout": { status: 503, close: false, text: "No worker became free in time." },
   "no-workers": { status: 503, close: false, text: "No worker is running." },
+  "interface-changed": {
+    status: 503,
+    close: true,
+    text: "The app was replaced by one of another interface; connect again.",
+  },
   "connections-full": { status: 503, close: true, text: "The limit of connections is reached." },
   "worker-lost": { status: 502, close: false, text: "The worker died while it answered." },
   "worker-timeout": { status: 504, close: false, text: "The app did not answer in time." },
   "app-failed": { status: 500, close: false, text: "The app failed." },
-  "response-file-missing": {
-    status: 500,
-    close: false,
-    text: "The file to send cannot be opened.",
-  },
-  stopping: { status: 503, close: true, text: "The server is stopping." },
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof ERRORS;

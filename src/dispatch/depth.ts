@@ -1,7 +1,7 @@
 /**
- * How many requests a worker may hold that it has not begun. The board tells which one it has begun; what lies between that and the last one sent
- * waits inside the worker. Many may wait when it begins them within microseconds, one when it takes milliseconds, so that a request is
- * hardly ever parked behind a slow one.
+ * How many requests a worker may hold that it has not begun. The board tells which one it has begun; what lies between that
+ * and the last one sent waits inside the worker. Many may wait when it begins them within microseconds, one when it takes
+ * milliseconds, so that a request is hardly ever parked behind a slow one.
  */
 import type { SharedMemory } from "./ring.ts";
 

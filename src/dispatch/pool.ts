@@ -226,7 +226,7 @@ export class WorkerPool implements Backend, LinkOwner {
     const { queueTimeoutMs, interruptMs, silentMs } = this.options;
     if (queueTimeoutMs > 0) {
       for (let x = this.#queue.peek(); x !== null; x = this.#queue.peek()) {
-        if (now - x.submittedAt < queueTimeoutMs) break;
+        if (x.queuedMs + now - x.submittedAt < queueTimeoutMs) break;
         this.#queue.shift();
         this.#refuse(x, "queue-timeout");
       }

@@ -1,6 +1,7 @@
 /**
- * What an edge and a worker share without frames: the board's counters, and two rings for the large parts of bodies (docs/protocol.md). One side
- * writes a ring, the other reads it, in the same order; the only thing that both look at is the counter of what has been read.
+ * What an edge and a worker share without frames: the board's counters, and two rings for the large parts of bodies
+ * (docs/protocol.md). One side writes a ring, the other reads it, in the same order; the only thing that both look at is the
+ * counter of what has been read.
  */
 import {
   BOARD_BEGUN,

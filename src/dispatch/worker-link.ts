@@ -1,6 +1,6 @@
 /**
- * One worker as an edge sees it: the requests that are with it, what it says about them, and whether it may get one more. What is parked behind a
- * slow request all the same the worker gives back.
+ * One worker as an edge sees it: the requests that are with it, what it says about them, and whether it may get one more.
+ * What is parked behind a slow request all the same the worker gives back.
  */
 import type { HeadForm, RequestHead } from "../proto/events.ts";
 import { type Exchange, type FileSpan, Stage } from "../exchange/exchange.ts";

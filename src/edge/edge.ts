@@ -74,7 +74,7 @@ export class Edge implements EdgeContext {
     const options = {
       fd: spec.fd,
       allowHalfOpen: true,
-      socket: clientHandlers(this),
+      socket: clientHandlers(this, spec.kind === "unix" ? spec.address : ""),
     };
     // The types want a hostname and a port as well; a descriptor stands for both.
     this.#listeners.push(
@@ -82,8 +82,8 @@ export class Edge implements EdgeContext {
     );
   }
 
-  accept(socket: ClientSocket): H1Connection {
-    const connection = new H1Connection(this, socket);
+  accept(socket: ClientSocket, unixPath: string): H1Connection {
+    const connection = new H1Connection(this, socket, unixPath);
     if (this.counts.connections > this.settings.connectionsMax) this.#relieve(connection);
     return connection;
   }
@@ -140,10 +140,10 @@ export class Edge implements EdgeContext {
   }
 }
 
-function clientHandlers(edge: Edge): Bun.SocketHandler<H1Connection> {
+function clientHandlers(edge: Edge, unixPath: string): Bun.SocketHandler<H1Connection> {
   return {
     open(socket) {
-      socket.data = edge.accept(socket);
+      socket.data = edge.accept(socket, unixPath);
     },
     data(socket, chunk) {
       socket.data.data(chunk);

@@ -1,6 +1,6 @@
 /**
- * Sends a file's bytes to a client in place of the worker, which is free meanwhile. One piece is read at a time, and only when the client has
- * taken the one before.
+ * Sends a file's bytes to a client in place of the worker, which is free meanwhile. One piece is read at a time, and only when
+ * the client has taken the one before.
  */
 import { close, open, read } from "node:fs";
 import type { FileSpan } from "../exchange/exchange.ts";

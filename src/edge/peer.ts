@@ -2,8 +2,8 @@
 import type { HeadForm } from "../proto/events.ts";
 import type { ClientSocket } from "./client-socket.ts";
 
-/** The part of a head block that is constant for a connection: strings joined by NUL. */
-export function connectionConstant(form: HeadForm, socket: ClientSocket): Buffer {
+/** The part of a head block that is constant for a connection: strings joined by NUL. `unixPath`: of the listener, else empty. */
+export function connectionConstant(form: HeadForm, socket: ClientSocket, unixPath: string): Buffer {
   const { remotePort, localPort } = socket;
   const remote = plainAddress(socket.remoteAddress);
   const local = plainAddress(socket.localAddress);
@@ -13,7 +13,7 @@ export function connectionConstant(form: HeadForm, socket: ClientSocket): Buffer
     return Buffer.from(`${client}\0${server}\0wsgi.url_scheme\0http`, "latin1");
   }
   const client = remote === "" ? "" : `${remote} ${remotePort}`;
-  const server = localPort > 0 ? `${local} ${localPort}` : local;
+  const server = localPort > 0 ? `${local} ${localPort}` : unixPath;
   return Buffer.from(`http\0${client}\0${server}`, "latin1");
 }
 

@@ -35,11 +35,7 @@ export type FleetEffect =
 export interface FleetOptions {
   readonly count: number;
   readonly limits: WorkerLimits;
-  /** Retire old workers all at once: the new code is what is wanted (development). */
-  readonly retireAtOnce: boolean;
 }
-
-export type FleetSize = Pick<FleetOptions, "count" | "limits">;
 
 export type Phase = "idle" | "starting" | "failed" | "running" | "stopping";
 
@@ -80,8 +76,6 @@ export class Fleet {
   #limits: WorkerLimits;
   readonly #workers = new Map<number, Worker>();
   #effects: FleetEffect[] = [];
-  /** Of generations before; the first is on its way out, or all are. */
-  #retiring: Worker[] = [];
   #phase: Phase = "idle";
   #generation = 0;
   #pending: number | null = null;
@@ -141,7 +135,7 @@ export class Fleet {
    * Replaces all workers when every new one is ready. A reload under way is given up for this one.
    * The limits count from now on, for old workers too.
    */
-  reload(generation: number, now: number, wanted?: FleetSize): FleetEffect[] {
+  reload(generation: number, now: number, wanted?: FleetOptions): FleetEffect[] {
     if (this.#phase === "stopping" || this.#phase === "idle") return [];
     const count = wanted?.count ?? this.#count;
     this.#limits = wanted?.limits ?? this.#limits;
@@ -279,8 +273,6 @@ export class Fleet {
       slot.worker = null;
       if (this.#phase === "starting") this.#settleStart(worker.failure ?? NEVER_READY);
       else this.#lost(worker);
-    } else {
-      this.#retired(worker);
     }
   }
 
@@ -317,8 +309,9 @@ export class Fleet {
     const taking = this.#slots.slice(0, this.#pendingCount);
     if (taking.some(({ successor }) => successor?.state !== "ready")) return;
     const generation = this.#pending ?? this.#generation;
+    const old: Worker[] = [];
     for (const slot of this.#slots) {
-      if (slot.worker !== null) this.#retiring.push(slot.worker);
+      if (slot.worker !== null) old.push(slot.worker);
       slot.worker = slot.successor;
       slot.successor = null;
       slot.failures = 0;
@@ -328,7 +321,8 @@ export class Fleet {
     this.#generation = generation;
     this.#pending = null;
     this.#effects.push({ do: "reloaded", generation });
-    this.#retireNext();
+    // All at once: the new workers can carry the load, and nobody should get the old code any more.
+    for (const worker of old) this.#step(worker, "drain");
   }
 
   #failReload(failure: Failure): void {
@@ -358,21 +352,6 @@ export class Fleet {
     if (worker === null) return;
     if (worker.slot.worker === worker) worker.slot.worker = null;
     this.#step(worker, "kill");
-  }
-
-  #retired(worker: Worker): void {
-    const at = this.#retiring.indexOf(worker);
-    if (at === -1) return;
-    this.#retiring.splice(at, 1);
-    this.#retireNext();
-  }
-
-  #retireNext(): void {
-    if (this.#options.retireAtOnce) {
-      for (const worker of [...this.#retiring]) this.#step(worker, "drain");
-    } else if (this.#retiring[0] !== undefined) {
-      this.#step(this.#retiring[0], "drain");
-    }
   }
 
   #checkStarved(): void {

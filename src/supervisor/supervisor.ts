@@ -100,7 +100,6 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
     this.#fleet = new Fleet({
       count: config.workers,
       limits: workerLimits(config),
-      retireAtOnce: config.reload,
     });
     this.#processes = new WorkerProcesses({ gone: (worker, status) => this.#gone(worker, status) });
     this.#edges = new Edges(

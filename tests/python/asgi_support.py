@@ -244,3 +244,14 @@ class Server:
 async def respond(send: Any, body: bytes = b"ok", status: int = 200, headers: Any = ()) -> None:
     await send({"type": "http.response.start", "status": status, "headers": list(headers)})
     await send({"type": "http.response.body", "body": body})
+
+
+def message(body: bytes, more: bool = False) -> Any:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+START = {"type": "http.response.start", "status": 200, "headers": []}
+
+
+def start_with_length(length: int) -> Any:
+    return {**START, "headers": [(b"content-length", str(length).encode())]}

@@ -187,7 +187,7 @@ export class RawClient implements AsyncDisposable {
     allowReset: boolean = false,
   ): Promise<string> {
     const over = (): true | undefined => {
-      if (this.#error !== undefined && !allowReset) return undefined;
+      if (this.#error !== undefined) return allowReset ? true : undefined;
       return this.#ended ? true : undefined;
     };
     await this.#until("end of the connection", over, timeoutMs);

@@ -114,7 +114,7 @@ function measure(request: string, form: "cgi" | "asgi"): number {
     onTick: () => false,
     log: () => {},
   });
-  const connections = Array.from({ length: CONNECTIONS }, () => edge.accept(new Client()));
+  const connections = Array.from({ length: CONNECTIONS }, () => edge.accept(new Client(), ""));
   const bytes = Buffer.from(request, "latin1");
   let stream = 1;
   const round = (): void => {

@@ -31,6 +31,8 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
   sweepIndex = -1;
   /** performance.now() of the request's head, for the access log; 0 when it is off. */
   startedAt = 0;
+  /** Of the listener that accepted it; empty for TCP. */
+  readonly #unixPath: string;
   #constant: Buffer | null = null;
   /** An exchange is under way: from its head until its response is out and its body is consumed. */
   #active = false;
@@ -42,8 +44,9 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
   /** Bytes thrown away after our FIN. */
   #discarded = 0;
 
-  constructor(ctx: EdgeContext, socket: ClientSocket) {
+  constructor(ctx: EdgeContext, socket: ClientSocket, unixPath: string) {
     super(ctx, socket);
+    this.#unixPath = unixPath;
     ctx.sweeper.add(this);
     this.wait(Phase.NEW, ctx.settings.headerTimeoutMs);
     ctx.counts.connections += 1;
@@ -261,7 +264,10 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
     if (!head.keepAlive || ctx.settings.keepAliveMs === 0) this.closeAfter = true;
     if (ends) this.wait(Phase.APP, ctx.settings.timeoutMs);
     else this.beginBody();
-    this.#constant ??= connectionConstant(this.form, this.socket);
+    this.#constant ??= connectionConstant(this.form, this.socket, this.#unixPath);
+    // The engine encodes heads for the interface there was when the client connected.
+    const form = ctx.backend.form;
+    if (form !== null && form !== this.form) return this.refuse("interface-changed");
     ctx.backend.submit(this, head, this.#constant);
   }
 

@@ -38,8 +38,8 @@ class World {
   empty = false;
   #generation = 1;
 
-  constructor(count: number, retireAtOnce: boolean) {
-    this.fleet = new Fleet({ count, limits: LIMITS, retireAtOnce });
+  constructor(count: number) {
+    this.fleet = new Fleet({ count, limits: LIMITS });
     this.take(this.fleet.start(1, 0));
   }
 
@@ -98,8 +98,8 @@ const parameters = { numRuns: 300, seed: 20_261_121 };
 
 test("no order of events loses a slot", () => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 4 }), fc.boolean(), steps, (count, atOnce, list) => {
-      const world = new World(count, atOnce);
+    fc.property(fc.integer({ min: 1, max: 4 }), steps, (count, list) => {
+      const world = new World(count);
       for (const step of list) world.run(step);
       world.settle();
       const expected = world.gaveUp ? 0 : count;
@@ -114,7 +114,7 @@ test("no order of events loses a slot", () => {
 test("a stop at any moment ends every worker", () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 4 }), fc.boolean(), steps, (count, kill, list) => {
-      const world = new World(count, false);
+      const world = new World(count);
       for (const step of list) world.run(step);
       if (!kill) world.take(world.fleet.quiesce(world.now));
       world.take(world.fleet.end(kill ? "kill" : "stop", world.now));

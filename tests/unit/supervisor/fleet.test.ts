@@ -7,7 +7,7 @@ const LIMITS = { bootMs: 1000, drainMs: 500, stopMs: 500, killMs: 100 };
 const BROKEN: Failure = { stage: "import", message: "boom", traceback: "Traceback", hint: "" };
 
 function makeFleet(options: Partial<FleetOptions> = {}): Fleet {
-  return new Fleet({ count: 2, limits: LIMITS, retireAtOnce: false, ...options });
+  return new Fleet({ count: 2, limits: LIMITS, ...options });
 }
 
 function names(effects: readonly FleetEffect[]): string[] {
@@ -121,25 +121,17 @@ describe("deaths", () => {
 });
 
 describe("reload", () => {
-  test("old workers go one by one, when all new ones are ready", () => {
+  test("old workers go when all new ones are ready", () => {
     const fleet = serving();
     expect(names(fleet.reload(2, 100))).toEqual(["fork 3", "fork 4"]);
     for (const worker of [3, 4]) fleet.event(worker, "forked", 101);
     expect(names(fleet.event(3, "ready", 102))).toEqual([]);
-    expect(names(fleet.event(4, "ready", 103))).toEqual(["reloaded", "drain 1"]);
+    expect(names(fleet.event(4, "ready", 103))).toEqual(["reloaded", "drain 1", "drain 2"]);
     expect(names(fleet.event(1, "drained", 104))).toEqual(["stop 1"]);
-    expect(names(fleet.event(1, "gone", 105))).toEqual(["drain 2"]);
+    expect(names(fleet.event(1, "gone", 105))).toEqual([]);
     fleet.event(2, "drained", 106);
     expect(names(fleet.event(2, "gone", 107))).toEqual([]);
     expect(fleet.generation).toBe(2);
-  });
-
-  test("in development they go all at once", () => {
-    const fleet = serving({ retireAtOnce: true });
-    fleet.reload(2, 100);
-    for (const worker of [3, 4]) fleet.event(worker, "forked", 101);
-    fleet.event(3, "ready", 102);
-    expect(names(fleet.event(4, "ready", 103))).toEqual(["reloaded", "drain 1", "drain 2"]);
   });
 
   test("one new worker fails: the old ones stay, the other new ones are killed", () => {
