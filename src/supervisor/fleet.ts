@@ -68,7 +68,6 @@ interface Slot {
 const SOON_MS = 1000;
 
 export class Fleet {
-  readonly #options: FleetOptions;
   /** Those beyond the count are for a larger generation that is starting. */
   #slots: Slot[];
   #count: number;
@@ -86,7 +85,6 @@ export class Fleet {
   #now = 0;
 
   constructor(options: FleetOptions) {
-    this.#options = options;
     this.#count = options.count;
     this.#limits = options.limits;
     this.#slots = makeSlots(options.count);
