@@ -22,7 +22,11 @@ function serve(): void {
 
 function test(): void {
   serve();
-  aptInstall([...LOAD_TOOLS, { package: "nghttp2-client", sign: "nghttp" }]);
+  aptInstall([
+    ...LOAD_TOOLS,
+    { package: "nghttp2-client", sign: "nghttp" },
+    { package: "chromium", sign: "/usr/bin/chromium" },
+  ]);
   for (const python of findPythons()) {
     const directory = `.cache/python-${python.minor}`;
     ensureVenv({ directory, python, requirements: "test.txt" });

@@ -33,6 +33,8 @@ describe("SIGTERM finishes what runs", () => {
       }
       const stopped = server.stop();
       await server.waitForLine(/stopping/);
+      // From here on the edge knows; before, it may still promise to keep a connection.
+      await refused(server.port);
       for (const name of ["a", "b", "c"]) place.open(name);
       for (const client of running) {
         const { status, headers, body } = await client.readResponse();
