@@ -33,7 +33,7 @@ function keelback(extra: readonly string[]): Server {
       setup.app,
       ...["--interface", setup.interface, "--python", `${bin}/python`],
       ...["--bind", bind(port), "--workers", `${setup.workers}`, "--log-level", "warning"],
-      ...["--queue", "20000", "--body-max", "4g"],
+
       ...threads("--threads", setup),
       ...extra,
     ],

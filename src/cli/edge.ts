@@ -11,6 +11,7 @@ import {
 } from "../dispatch/worker-port.ts";
 import type { EdgeSettings } from "../edge/context.ts";
 import { Edge, type ListenerSpec } from "../edge/edge.ts";
+import { dropStartupCode } from "../net/footprint.ts";
 import { dieWithSupervisor } from "../net/lifeline.ts";
 import { AccessLog } from "../observe/access-log.ts";
 import { LineSink } from "../observe/line-sink.ts";
@@ -147,6 +148,7 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
     if (this.#listening || this.#stopping) return;
     this.#listening = true;
     for (const listener of this.#message.listeners) this.#edge.listen(listener);
+    dropStartupCode();
   }
 
   #of(worker: number): LinkEntry[] {

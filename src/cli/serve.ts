@@ -6,6 +6,7 @@
 import { SETTING_ROWS } from "../config/config.ts";
 import { planReload } from "../config/rules.ts";
 import { monotonic } from "../core/clock.ts";
+import { dropStartupCode } from "../net/footprint.ts";
 import type { Config } from "../config/config.ts";
 import type { Problem } from "../config/problem.ts";
 import type { Listener } from "../net/open-result.ts";
@@ -96,6 +97,7 @@ async function run(plan: Plan, log: Logger, { listeners, reread }: RunOptions): 
     const input = { config, facts, why, interpreter, listeners, readyMs };
     if (config.logFormat === "json") log.info("ready", screenFields(input));
     else write(screen(input));
+    dropStartupCode();
   };
   const waiting = (failure: Failure): void => {
     log.error(`the app does not start; waiting for a change\n${failureText(failure)}`);

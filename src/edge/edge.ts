@@ -132,7 +132,10 @@ export class Edge implements EdgeContext {
       if (closed >= IDLE_CLOSED_AT_ONCE) return;
     }
     const staying = this.counts.connections - Math.min(leaving, LEAVING_MAX);
-    if (closed === 0 && staying > this.settings.connectionsMax) newcomer.turnAway();
+    if (closed > 0 || staying <= this.settings.connectionsMax) return;
+    newcomer.turnAway();
+    // It may only linger where a descriptor is left: without one, accept() would fail and the runtime would try it without end.
+    if (leaving >= LEAVING_MAX) newcomer.makeRoom();
   }
 
   #connections(): H1Connection[] {

@@ -39,10 +39,11 @@ const SYSTEM_SYMBOLS = MAC
   : {
       __errno_location: { args: [], returns: pointer },
       prctl: { args: [i32, u64, u64, u64, u64], returns: i32 },
+      madvise: { args: [u64, u64, i32], returns: i32 },
     };
 
 type Call = (...args: (number | Pointer)[]) => number;
-type Calls = Record<keyof typeof SYMBOLS | "prctl", Call> & {
+type Calls = Record<keyof typeof SYMBOLS | "prctl" | "madvise", Call> & {
   errnoLocation: () => Pointer;
 };
 
@@ -94,6 +95,7 @@ const WNOHANG = 1;
 const RLIMIT_NOFILE = MAC ? 8 : 7;
 const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9;
+const MADV_DONTNEED = 4;
 
 const NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(constants.errno).map(([name, number]) => [number, name]),
@@ -225,4 +227,9 @@ export function descriptorsMax(): number {
 /** Linux: the kernel kills this process when the one that started it ends. Elsewhere nothing. */
 export function dieWithParent(): void {
   if (!MAC) load().prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+}
+
+/** Gives the pages of a mapping back to the system (Linux); they are read again from the file when touched. */
+export function dropPages(start: number, bytes: number): void {
+  if (!MAC) load().madvise(start, bytes, MADV_DONTNEED);
 }

@@ -159,9 +159,11 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
     else this.closeAfter = true;
   }
 
-  /** An idle connection closes now, without waiting for the client's FIN. */
+  /** Closes now, without waiting for the client's FIN. */
   makeRoom(): void {
     this.socket.end();
+    // A socket that is only being opened does not report its end.
+    this.closed();
   }
 
   /** No more time. */
