@@ -33,7 +33,6 @@ function keelback(extra: readonly string[]): Server {
       setup.app,
       ...["--interface", setup.interface, "--python", `${bin}/python`],
       ...["--bind", bind(port), "--workers", `${setup.workers}`, "--log-level", "warning"],
-
       ...threads("--threads", setup),
       ...extra,
     ],

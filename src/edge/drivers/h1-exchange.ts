@@ -4,7 +4,7 @@
  */
 import { REASONS } from "../../proto/h1/encode.ts";
 import { Exchange, type FileSpan } from "../../exchange/exchange.ts";
-import { Flag } from "../../wire/spec.ts";
+import { Flag, ResetReason } from "../../wire/spec.ts";
 import { ClientOutput, type ClientSocket } from "../client-socket.ts";
 import type { EdgeContext } from "../context.ts";
 import { FileSender, type FileTarget } from "../file-sender.ts";
@@ -21,6 +21,15 @@ import {
 
 /** Credit is given back in steps of this size. */
 const CREDIT_STEP_BYTES = 256 * 1024;
+
+/** Why a response was cut, by the worker's reason. */
+export const RESET_TEXT: Readonly<Record<number, string>> = {
+  [ResetReason.APP_ERROR]: "the app failed after it had started its response",
+  [ResetReason.BODY_SHORT]: "the app sent less than its Content-Length",
+  [ResetReason.CANCELLED]: "the app was cancelled",
+  [ResetReason.TIMEOUT]: "the app was interrupted",
+  [ResetReason.BODY_LONG]: "the app sent more than its Content-Length",
+};
 
 export abstract class H1Exchange extends Exchange implements FileTarget {
   status = 0;

@@ -17,6 +17,7 @@ import { errorResponse } from "../error-response.ts";
 import { connectionConstant, peerName } from "../peer.ts";
 import type { Swept } from "../sweeper.ts";
 import { fieldOf } from "./h1-head.ts";
+import { RESET_TEXT } from "./h1-exchange.ts";
 import { H1Intake, Phase } from "./h1-intake.ts";
 
 /** How long and how much is read and thrown away after our FIN. */
@@ -392,11 +393,3 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
     this.ctx.accessLog?.write(this);
   }
 }
-
-const RESET_TEXT: Readonly<Record<number, string>> = {
-  [ResetReason.APP_ERROR]: "the app failed after it had started its response",
-  [ResetReason.BODY_SHORT]: "the app sent less than its Content-Length",
-  [ResetReason.CANCELLED]: "the app was cancelled",
-  [ResetReason.TIMEOUT]: "the app was interrupted",
-  [ResetReason.BODY_LONG]: "the app sent more than its Content-Length",
-};
