@@ -214,7 +214,8 @@ function send(message: object): void {
 }
 
 function edgeSettings(message: ConfigMessage): EdgeSettings {
-  const { config, descriptorsMax } = message;
+  const { config } = message;
+  const descriptorsMax = Math.max(1, message.descriptorsMax - DESCRIPTORS_RESERVED);
   return {
     keepAliveMs: config.keepAliveMs,
     headerTimeoutMs: config.headerTimeoutMs,
@@ -227,10 +228,8 @@ function edgeSettings(message: ConfigMessage): EdgeSettings {
     headerFieldBytesMax: config.headerFieldBytesMax,
     headerCountMax: config.headerCountMax,
     bodyBytesMax: config.bodyBytesMax,
-    connectionsMax: Math.max(
-      1,
-      Math.min(config.connections, descriptorsMax - DESCRIPTORS_RESERVED),
-    ),
+    connectionsMax: Math.min(config.connections, descriptorsMax),
+    descriptorsMax,
     heldBytesExtra: config.responseBufferBytes - RESPONSE_WINDOW_BYTES,
     underscoreHeaders: config.underscoreHeaders,
   };

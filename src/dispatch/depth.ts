@@ -8,8 +8,8 @@ import type { SharedMemory } from "./ring.ts";
 /** The batch beyond which more brings nothing. */
 const DEPTH_MAX = 256;
 const DEPTH_START = 8;
-/** A request should not wait longer than this inside a worker, milliseconds. */
-const WAIT_TARGET_MS = 2;
+/** A request should not wait longer than this inside a worker, milliseconds; what a stuck one holds comes back by itself. */
+const WAIT_TARGET_MS = 5;
 /**
  * How long a worker that gave requests back is left alone, milliseconds, if it says nothing: what held it up may have ended without a word,
  * and all that it still has may wait for a request that only this worker can get.

@@ -2,6 +2,7 @@
 import type { ErrorCode } from "../core/errors.ts";
 import type { Backend } from "../exchange/exchange.ts";
 import type { AccessLog } from "../observe/access-log.ts";
+import type { FileGate } from "./file-gate.ts";
 import type { Sweeper } from "./sweeper.ts";
 
 export interface EdgeSettings {
@@ -18,6 +19,8 @@ export interface EdgeSettings {
   headerCountMax: number;
   bodyBytesMax: number;
   connectionsMax: number;
+  /** Descriptors that client connections and the files sent to them may take together. */
+  descriptorsMax: number;
   /** Response bytes held for a slow client beyond the window of the wire. */
   heldBytesExtra: number;
   underscoreHeaders: "drop" | "refuse";
@@ -41,6 +44,7 @@ export interface EdgeContext {
   readonly backend: Backend;
   readonly sweeper: Sweeper;
   readonly counts: EdgeCounts;
+  readonly files: FileGate;
   readonly accessLog: AccessLog | null;
   /** Log one line about a refused request. */
   readonly onRefused: (code: ErrorCode, client: string, detail: string) => void;

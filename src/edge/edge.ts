@@ -9,6 +9,7 @@ import type { AccessLog } from "../observe/access-log.ts";
 import type { ClientSocket } from "./client-socket.ts";
 import type { EdgeContext, EdgeCounts, EdgeSettings } from "./context.ts";
 import { H1Connection } from "./drivers/h1.ts";
+import { FileGate } from "./file-gate.ts";
 import { Sweeper } from "./sweeper.ts";
 
 export interface ListenerSpec {
@@ -47,6 +48,7 @@ export class Edge implements EdgeContext {
     aborted: 0,
     refused: {},
   };
+  readonly files: FileGate;
   stopping = false;
   readonly #log: EdgeOptions["log"];
   #listeners: { stop(closeActive?: boolean): void }[] = [];
@@ -66,7 +68,13 @@ export class Edge implements EdgeContext {
       s.timeoutMs,
     ];
     const shortest = Math.min(...timeouts.map((ms) => (ms === 0 ? Infinity : ms)));
-    this.sweeper = new Sweeper(monotonic, shortest, (now) => options.onTick(now));
+    this.sweeper = new Sweeper(monotonic, shortest, (now) => {
+      if (this.files.waiting > 0) this.#closeIdle();
+      return options.onTick(now);
+    });
+    this.files = new FileGate(
+      () => this.counts.connections + this.files.open < this.settings.descriptorsMax,
+    );
   }
 
   /** Begins to accept on an inherited listening socket. */
@@ -84,7 +92,7 @@ export class Edge implements EdgeContext {
 
   accept(socket: ClientSocket, unixPath: string): H1Connection {
     const connection = new H1Connection(this, socket, unixPath);
-    if (this.counts.connections > this.settings.connectionsMax) this.#relieve(connection);
+    if (this.#full(this.counts.connections)) this.#relieve(connection);
     return connection;
   }
 
@@ -102,6 +110,7 @@ export class Edge implements EdgeContext {
   }
 
   onClosed(): void {
+    if (this.files.waiting > 0) this.files.admit();
     if (this.#whenClosed !== null && this.counts.connections === 0) this.#whenClosed();
   }
 
@@ -122,20 +131,24 @@ export class Edge implements EdgeContext {
 
   /** Makes room: idle connections go first; when there are none, the newcomer does. */
   #relieve(newcomer: H1Connection): void {
-    let closed = 0;
-    let leaving = 0;
-    for (const member of this.#connections()) {
-      if (member.leaving) leaving += 1;
-      if (!member.idle) continue;
-      member.makeRoom();
-      closed += 1;
-      if (closed >= IDLE_CLOSED_AT_ONCE) return;
-    }
-    const staying = this.counts.connections - Math.min(leaving, LEAVING_MAX);
-    if (closed > 0 || staying <= this.settings.connectionsMax) return;
+    if (this.#closeIdle() > 0) return;
+    const leaving = this.#connections().filter((member) => member.leaving).length;
+    if (!this.#full(this.counts.connections - Math.min(leaving, LEAVING_MAX))) return;
     newcomer.turnAway();
     // It may only linger where a descriptor is left: without one, accept() would fail and the runtime would try it without end.
     if (leaving >= LEAVING_MAX) newcomer.makeRoom();
+  }
+
+  #closeIdle(): number {
+    const idle = this.#connections().filter((member) => member.idle);
+    for (const member of idle.slice(0, IDLE_CLOSED_AT_ONCE)) member.makeRoom();
+    return idle.length;
+  }
+
+  /** Whether so many connections are too many. */
+  #full(connections: number): boolean {
+    const { connectionsMax, descriptorsMax } = this.settings;
+    return connections > connectionsMax || connections + this.files.open > descriptorsMax;
   }
 
   #connections(): H1Connection[] {

@@ -4,6 +4,7 @@
  */
 import { close, open, read } from "node:fs";
 import type { FileSpan } from "../exchange/exchange.ts";
+import type { FileGate } from "./file-gate.ts";
 
 const PIECE_BYTES = 256 * 1024;
 
@@ -18,27 +19,41 @@ export interface FileTarget {
 export class FileSender {
   readonly #target: FileTarget;
   readonly #span: FileSpan;
+  readonly #gate: FileGate;
+  readonly #opened: (errno: number) => void;
+  readonly #start = (): void => this.#open();
   #fd = -1;
   #offset: number;
   #left: number;
   #busy = false;
   #stopped = false;
 
-  constructor(span: FileSpan, target: FileTarget, opened: (errno: number) => void) {
+  /** `begin` must be called. `opened` is called once: with 0, also when it was stopped before, or with what open() failed with. */
+  constructor(span: FileSpan, target: FileTarget, gate: FileGate, opened: (errno: number) => void) {
     this.#target = target;
     this.#span = span;
+    this.#gate = gate;
+    this.#opened = opened;
     this.#offset = span.offset;
     this.#left = span.count;
+  }
+
+  begin(): void {
+    this.#gate.enter(this.#start);
+  }
+
+  #open(): void {
     this.#busy = true;
-    open(span.path, "r", (error, fd) => {
+    open(this.#span.path, "r", (error, fd) => {
       this.#busy = false;
       if (error !== null) {
         this.#stopped = true;
-        opened(Math.abs(error.errno ?? 5));
+        this.#gate.leave();
+        this.#opened(Math.abs(error.errno ?? 5));
         return;
       }
       this.#fd = fd;
-      opened(0);
+      this.#opened(0);
       if (this.#stopped) this.#close();
       else this.pull();
     });
@@ -71,12 +86,13 @@ export class FileSender {
 
   stop(): void {
     this.#stopped = true;
-    if (!this.#busy) this.#close();
+    if (this.#gate.giveUp(this.#start)) this.#opened(0);
+    else if (!this.#busy) this.#close();
   }
 
   #close(): void {
     if (this.#fd < 0) return;
-    close(this.#fd, () => {});
+    close(this.#fd, () => this.#gate.leave());
     this.#fd = -1;
   }
 }

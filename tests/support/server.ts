@@ -12,6 +12,8 @@ export interface ServerOptions {
   cwd?: string;
   /** Default `127.0.0.1:0`. */
   bind?: string;
+  /** Open files that each of its processes may have. */
+  descriptorsMax?: number;
 }
 
 export interface TestServer extends AsyncDisposable {
@@ -108,7 +110,9 @@ class Output {
 }
 
 function commandOf(options: ServerOptions): string[] {
-  const command = [executable, "serve"];
+  const { descriptorsMax } = options;
+  const limited = descriptorsMax === undefined ? [] : ["prlimit", `--nofile=${descriptorsMax}`];
+  const command = [...limited, executable, "serve"];
   if (options.app !== undefined) command.push(options.app);
   command.push("--bind", options.bind ?? "127.0.0.1:0");
   const python = examplesPython();

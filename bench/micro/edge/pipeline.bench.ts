@@ -104,6 +104,7 @@ function measure(request: string, form: "cgi" | "asgi"): number {
     headerCountMax: 100,
     bodyBytesMax: 0,
     connectionsMax: 1000,
+    descriptorsMax: 1000,
     heldBytesExtra: 0,
     underscoreHeaders: "drop" as const,
   };

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
-from django.shortcuts import redirect, render
+from django.http import (
+    FileResponse,
+    HttpRequest,
+    HttpResponse,
+    JsonResponse,
+    StreamingHttpResponse,
+)
+from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_http_methods
 
 from .forms import EntryForm
@@ -37,6 +43,13 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
             yield f'{number},"{quoted}"\n'
 
     return StreamingHttpResponse(rows(), content_type="text/csv")
+
+
+@require_GET
+def attachment(request: HttpRequest, name: str) -> FileResponse:
+    """What was uploaded in the admin; as WSGI the server sends the file, not this process."""
+    entry = get_object_or_404(Entry, attachment=name)
+    return FileResponse(entry.attachment.open("rb"), as_attachment=True)
 
 
 @require_GET

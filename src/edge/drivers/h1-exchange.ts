@@ -170,13 +170,14 @@ export abstract class H1Exchange extends Exchange implements FileTarget {
 
   onFile(flags: number, file: FileSpan, opened: (errno: number) => void): void {
     this.#fileEnds = (flags & Flag.END) !== 0;
-    this.file = new FileSender(file, this, (errno) => {
+    this.file = new FileSender(file, this, this.ctx.files, (errno) => {
       if (errno !== 0) {
         this.file = null;
         this.onFileFailed(`${file.path} cannot be opened (errno ${errno})`);
       }
       opened(errno);
     });
+    this.file.begin();
     this.onProgress();
   }
 
