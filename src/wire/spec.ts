@@ -11,7 +11,7 @@ export const FRAME_BYTES_MAX = 16 * 1024 * 1024;
 /** Response body bytes a worker may send on a stream before the edge gives credit. */
 export const RESPONSE_WINDOW_BYTES = 1024 * 1024;
 /** Request body bytes the edge may send on a stream before the worker gives credit. */
-export const REQUEST_WINDOW_BYTES = 1024 * 1024;
+export const REQUEST_WINDOW_BYTES = 512 * 1024;
 /** The counters that both sides of a link map (docs/protocol.md, "The board"). */
 export const BOARD_BYTES = 64;
 /** u32 on the board: the newest begun stream. */

@@ -42,6 +42,11 @@ export const repository: string = new URL("../..", import.meta.url).pathname.rep
 /** The command under test; a packaged build is tested by naming it in KEELBACK_EXECUTABLE. */
 const executable = process.env.KEELBACK_EXECUTABLE ?? `${repository}/keelback`;
 
+/** The server refuses variables of its prefix that it does not know; that one is ours. */
+function environment(own: Record<string, string> = {}): Record<string, string | undefined> {
+  return { ...process.env, KEELBACK_EXECUTABLE: undefined, ...own };
+}
+
 const START_TIMEOUT_MS = 20_000;
 const LINE_TIMEOUT_MS = 10_000;
 const STOP_TIMEOUT_MS = 15_000;
@@ -128,7 +133,7 @@ export async function runKeelback(
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const child = Bun.spawn([executable, ...args], {
     cwd: options.cwd ?? repository,
-    env: { ...process.env, ...options.env },
+    env: environment(options.env),
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -147,7 +152,7 @@ export async function runKeelback(
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const child = Bun.spawn(commandOf(options), {
     cwd: options.cwd ?? repository,
-    env: { ...process.env, ...options.env },
+    env: environment(options.env),
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
