@@ -6,7 +6,7 @@ const MIN = 16;
 function gateWith(room: () => boolean): {
   gate: FileGate;
   started: number[];
-  enter(n: number): () => void;
+  enter: (n: number) => () => void;
 } {
   const gate = new FileGate(room);
   const started: number[] = [];
