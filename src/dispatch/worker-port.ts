@@ -28,7 +28,7 @@ interface PortState<L> {
 }
 
 /** Reads a whole HELLO frame. Returns null when more bytes are needed, a text when it is wrong. */
-export function parseHello(buf: Buffer): { facts: WorkerFacts; bytes: number } | string | null {
+function parseHello(buf: Buffer): { facts: WorkerFacts; bytes: number } | string | null {
   if (buf.length < FRAME_HEADER_BYTES) return null;
   const length = buf.readUInt32LE(0);
   if (buf[8] !== FrameType.HELLO || length > HELLO_BYTES_MAX) return "the first frame is no HELLO";

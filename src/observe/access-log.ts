@@ -26,7 +26,7 @@ export interface AccessRecord {
 
 type Atom = (r: AccessRecord, now: number) => string;
 
-export const COMBINED = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"';
+const COMBINED = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"';
 /** The status that nginx made usual for a client that left before its response began. */
 const CLIENT_LEFT = 499;
 

@@ -36,6 +36,7 @@ const CHUNK_LINE_BYTES_MAX = 9;
 /**
  * Writes a DATA frame's payload `buf[start..end)` as a chunk without copying it: the chunk's line goes over the frame's header, which is
  * spent, and the CR LF behind it is put there only while it is written. Returns false when there is no room around it.
+ * To be called only while nothing is pending.
  */
 export function writeChunkInPlace(
   output: ClientOutput,
@@ -43,7 +44,7 @@ export function writeChunkInPlace(
   start: number,
   end: number,
 ): boolean {
-  if (output.pending > 0 || start < CHUNK_LINE_BYTES_MAX || end + 2 > buf.length) return false;
+  if (start < CHUNK_LINE_BYTES_MAX || end + 2 > buf.length) return false;
   const lineAt = start - chunkLineBytes(end - start);
   writeChunkLine(buf, lineAt, end - start);
   const [first, second] = [buf[end]!, buf[end + 1]!];
@@ -63,7 +64,9 @@ function chunkLineBytes(size: number): number {
 
 /** The line that opens a chunk of `bytes`. */
 export function chunkHead(bytes: number): Buffer {
-  return Buffer.from(`${bytes.toString(16)}\r\n`, "latin1");
+  const line = Buffer.allocUnsafe(chunkLineBytes(bytes));
+  writeChunkLine(line, 0, bytes);
+  return line;
 }
 
 /** The last chunk with a trailer section, from pairs `name NUL value NUL name NUL value`. */
