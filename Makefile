@@ -2,7 +2,7 @@
 BUN := node_modules/.bin/bun
 .DEFAULT_GOAL := help
 
-.PHONY: help setup serve test gen bench clean node
+.PHONY: help setup serve test gen bench compliance clean node
 
 help:
 	@echo "make setup   install what serving the examples needs (quick when it is there)"
@@ -10,6 +10,7 @@ help:
 	@echo "make test    all checks and tests"
 	@echo "make gen     write the generated files"
 	@echo "make bench   measure against the other servers (scenario=NAME, rounds=N, quick=1)"
+	@echo "make compliance  run the public protocol suites (suite=autobahn|h2spec|tls server=NAME), write docs/compliance.md"
 	@echo "make clean   remove what these commands made"
 
 setup: node
@@ -28,6 +29,10 @@ gen: node
 bench: node
 	@$(BUN) tools/setup.ts bench
 	@$(BUN) bench/macro/run.ts $(scenario) $(if $(rounds),--rounds $(rounds)) $(if $(quick),--quick)
+
+compliance: node
+	@$(BUN) tools/setup.ts compliance
+	@$(BUN) tests/compliance/run.ts $(or $(suite),all) $(if $(server),--server "$(server)")
 
 clean:
 	rm -rf node_modules .venv .cache coverage examples/django_site/db.sqlite3

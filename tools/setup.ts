@@ -1,15 +1,18 @@
 /**
  * Prepares the machine for one purpose: `serve` (the examples' environment), `test` (that, an environment for each
- * Python version and the load tools) or `bench` (the environment of the peers). Quick when nothing is to be done.
+ * Python version, the load tools and the compliance suites), `bench` (the environment of the peers and the load clients)
+ * or `compliance` (the suites and the peers). Quick when nothing is to be done.
  */
 import { aptInstall } from "./apt.ts";
 import { fail, run, say } from "./process.ts";
+import { ensureAutobahn, ensureGoProgram, ensureH2spec } from "./programs.ts";
 import { findPythons, preferredPython } from "./pythons.ts";
 import { ensureVenv } from "./venv.ts";
 
 const LOAD_TOOLS = [
   { package: "curl", sign: "curl" },
   { package: "wrk", sign: "wrk" },
+  { package: "nghttp2-client", sign: "nghttp" },
 ];
 
 function serve(): void {
@@ -22,19 +25,33 @@ function serve(): void {
 
 function test(): void {
   serve();
-  aptInstall([
-    ...LOAD_TOOLS,
-    { package: "nghttp2-client", sign: "nghttp" },
-    { package: "chromium", sign: "/usr/bin/chromium" },
-  ]);
+  aptInstall([...LOAD_TOOLS, { package: "chromium", sign: "/usr/bin/chromium" }]);
   for (const python of findPythons()) {
     const directory = `.cache/python-${python.minor}`;
     ensureVenv({ directory, python, requirements: "test.txt" });
   }
+  const python = preferredPython();
+  ensureVenv({ directory: ".cache/interop-venv", python, requirements: "interop.txt" });
+  ensureGoProgram("protocol-client", "tests/interop/clients/go");
+  suites();
+}
+
+/** The public test suites. */
+function suites(): void {
+  ensureH2spec();
+  ensureAutobahn();
+  const python = preferredPython();
+  ensureVenv({ directory: ".cache/sslyze", python, requirements: "sslyze.txt" });
 }
 
 function bench(): void {
-  aptInstall([...LOAD_TOOLS, { package: "libev-dev", sign: "/usr/include/ev.h" }]);
+  aptInstall(LOAD_TOOLS);
+  peers();
+  ensureGoProgram("load", "bench/macro/clients");
+}
+
+function peers(): void {
+  aptInstall([{ package: "libev-dev", sign: "/usr/include/ev.h" }]);
   const python = preferredPython();
   ensureVenv({
     directory: ".cache/bench-venv",
@@ -44,7 +61,13 @@ function bench(): void {
   });
 }
 
-const purposes: Record<string, () => void> = { serve, test, bench };
+function compliance(): void {
+  serve();
+  suites();
+  peers();
+}
+
+const purposes: Record<string, () => void> = { serve, test, bench, compliance };
 const purpose = process.argv[2] ?? "";
 const prepare = purposes[purpose];
 if (prepare === undefined) fail(`usage: setup.ts ${Object.keys(purposes).join("|")}`);

@@ -1,0 +1,99 @@
+/**
+ * Programs that only tests and benchmarks need and no package manager of the system has: those written in Go, and the
+ * Autobahn fuzzing client, which wants CPython 2.7. Each is made once under .cache; what can't be made is said, and
+ * whoever needs it fails or skips with the reason.
+ */
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { root, run, say } from "./process.ts";
+import { preferredPython } from "./pythons.ts";
+
+const GO_BIN = `${root}/.cache/go/bin`;
+const H2SPEC = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible";
+/** The last that makes environments for 2.7. */
+const VIRTUALENV = "virtualenv==20.21.1";
+
+function isStamped(path: string, stamp: string): boolean {
+  return existsSync(path) && readFileSync(path, "utf8") === stamp;
+}
+
+function goIsHere(purpose: string): boolean {
+  if (Bun.which("go") !== null) return true;
+  say(`go is missing: going without ${purpose}`);
+  return false;
+}
+
+export function ensureH2spec(): void {
+  const stampPath = `${GO_BIN}/h2spec.stamp`;
+  if (isStamped(stampPath, H2SPEC) || !goIsHere("h2spec")) return;
+  say("building h2spec");
+  mkdirSync(GO_BIN, { recursive: true });
+  const done = run(["go", "install", H2SPEC], { env: { GOBIN: GO_BIN } });
+  if (done.code === 0) writeFileSync(stampPath, H2SPEC);
+  else say(`go could not build h2spec:\n${done.output.trimEnd()}`);
+}
+
+function hashOf(directory: string): string {
+  const hash = createHash("sha256");
+  for (const name of readdirSync(directory).sort()) {
+    hash.update(`${name}\0`).update(readFileSync(`${directory}/${name}`));
+  }
+  return hash.digest("hex");
+}
+
+/** Builds the Go module in `directory`, which holds files only, as .cache/go/bin/`name`. */
+export function ensureGoProgram(name: string, directory: string): void {
+  const stampPath = `${GO_BIN}/${name}.stamp`;
+  const stamp = hashOf(`${root}/${directory}`);
+  if (isStamped(stampPath, stamp) || !goIsHere(name)) return;
+  say(`building ${name}`);
+  mkdirSync(GO_BIN, { recursive: true });
+  const done = run(["go", "build", "-mod=readonly", "-o", `${GO_BIN}/${name}`, "."], {
+    cwd: `${root}/${directory}`,
+  });
+  if (done.code === 0) writeFileSync(stampPath, stamp);
+  else say(`go could not build ${directory}:\n${done.output.trimEnd()}`);
+}
+
+function findPython27(): string | undefined {
+  const versions = `${process.env.PYENV_ROOT ?? `${homedir()}/.pyenv`}/versions`;
+  const built = existsSync(versions) ? readdirSync(versions) : [];
+  const newest = built
+    .filter((name) => name.startsWith("2.7."))
+    .sort()
+    .at(-1);
+  if (newest !== undefined) return `${versions}/${newest}/bin/python`;
+  return Bun.which("python2.7") ?? undefined;
+}
+
+/** .cache/autobahn, an environment of CPython 2.7 with wstest in it. */
+export function ensureAutobahn(): void {
+  const directory = `${root}/.cache/autobahn`;
+  const requirements = `${root}/tools/requirements/autobahn.txt`;
+  const stampPath = `${directory}/.stamp`;
+  const stamp = readFileSync(requirements, "utf8");
+  if (isStamped(stampPath, stamp)) return;
+  const python = findPython27();
+  if (python === undefined) {
+    say("CPython 2.7 is missing: going without the Autobahn fuzzing client");
+    return;
+  }
+  say("making .cache/autobahn with Python 2.7");
+  const helper = `${root}/.cache/autobahn-virtualenv`;
+  rmSync(directory, { recursive: true, force: true });
+  const steps = [
+    [preferredPython().path, "-m", "venv", helper],
+    [`${helper}/bin/python`, "-m", "pip", "install", "--quiet", VIRTUALENV],
+    [`${helper}/bin/virtualenv`, "--quiet", "--python", python, directory],
+    [`${directory}/bin/pip`, "install", "--quiet", "--requirement", requirements],
+  ];
+  for (const step of steps) {
+    const done = run(step);
+    if (done.code === 0) continue;
+    say(`${step.join(" ")} failed:\n${done.output.trimEnd()}`);
+    return;
+  }
+  rmSync(helper, { recursive: true, force: true });
+  writeFileSync(stampPath, stamp);
+}
