@@ -7,7 +7,8 @@ import type { Figure, Report, Row, ScenarioResult } from "./macro/types.ts";
 
 const SHOWN_VERSIONS = [
   ...["keelback", "bun", "python", "granian", "uvicorn", "gunicorn", "hypercorn", "waitress"],
-  ...["bjoern", "uvloop", "httptools", "Flask", "flask", "fastapi", "starlette"],
+  ...["bjoern", "uvloop", "httptools", "websockets", "wsproto", "h2", "aioquic"],
+  ...["Flask", "flask", "fastapi", "starlette"],
 ];
 
 function number(value: number): string {

@@ -3,7 +3,7 @@
  */
 import { readFileSync } from "node:fs";
 import { arch, cpus, release, totalmem, type } from "node:os";
-import { root, venv } from "./servers.ts";
+import { root, venv } from "./paths.ts";
 
 function printed(command: string[]): string {
   const done = Bun.spawnSync(command, { cwd: root, stderr: "ignore" });

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, truncateSync, writeFileSync } from "node:fs";
 import type { OpenLoopSpec, StreamResult, StreamSpec } from "./openloop.ts";
 import { LOAD_CORE, startPinned } from "./process-tree.ts";
 import type { RunningServer } from "./process-tree.ts";
-import { root } from "./servers.ts";
+import { root } from "./paths.ts";
 import type { Measured, Setup } from "./types.ts";
 import { runWrk } from "./wrk.ts";
 import type { WrkOptions } from "./wrk.ts";
@@ -32,7 +32,7 @@ const CONNECTING_SECONDS = 6;
 const IDLE_CPU_MS = 10_000;
 const MEMORY_SAMPLE_MS = 100;
 
-async function using<T>(
+export async function using<T>(
   context: Context,
   work: (server: RunningServer) => Promise<T>,
 ): Promise<T & { command: string }> {
@@ -104,7 +104,7 @@ export function latency(streams: StreamSpec[]): Measure {
     });
 }
 
-function growth(
+export function growth(
   label: string,
   beforeKiB: number,
   afterKiB: number,
@@ -221,6 +221,14 @@ export const idleCpu: Measure = async (context) =>
     return { figures, errors: 0, load: `idle for ${IDLE_CPU_MS / 1000} s` };
   });
 
+/** What a program on the load core prints. */
+async function run(command: readonly string[]): Promise<string> {
+  const child = Bun.spawn(["taskset", "-c", `${LOAD_CORE}`, ...command], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  return child.stdout.text();
+}
+
 /** A file of zeros without blocks on the disk. */
 function sparseFile(bytes: number): string {
   const path = `${root}/.cache/bench-${bytes}.zeros`;
@@ -240,15 +248,12 @@ export function transfer(direction: "upload" | "download", bytes: number): Measu
         direction === "upload"
           ? ["-T", sparseFile(bytes), "-H", "Expect:", server.url]
           : ["-o", "/dev/null", target];
-      await fetch(`${server.url}?bytes=1048576`).then(async (answer) => answer.arrayBuffer());
+      await run(["curl", "-sSk", "-o", "/dev/null", `${server.url}?bytes=1048576`]);
       server.resetPeak();
       const idle = server.peakRssKiB();
       const format = `\n%{http_code} %{size_upload} %{size_download} %{time_total}`;
-      const command = ["curl", "-sS", ...what, "-w", format];
-      const child = Bun.spawn(["taskset", "-c", `${LOAD_CORE}`, ...command], {
-        stdio: ["ignore", "pipe", "inherit"],
-      });
-      const said = (await new Response(child.stdout).text()).trim().split("\n");
+      const http = context.setup.protocol === "h2" ? "--http2" : "--http1.1";
+      const said = (await run(["curl", "-sSk", http, ...what, "-w", format])).trim().split("\n");
       const [status, up, down, seconds = Number.NaN] = (said.at(-1) ?? "").split(" ").map(Number);
       const moved = direction === "upload" ? up : down;
       const whole = direction === "download" || said[0] === `${bytes}`;
@@ -265,6 +270,6 @@ export function transfer(direction: "upload" | "download", bytes: number): Measu
           value: (server.peakRssKiB() - idle) / 1024,
         },
       };
-      return { figures, errors: 0, load: `curl, ${direction} of ${bytes} bytes` };
+      return { figures, errors: 0, load: `curl ${http}, ${direction} of ${bytes} bytes` };
     });
 }

@@ -5,7 +5,9 @@
 import { closeSync, openSync, readFileSync, readdirSync } from "node:fs";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
-import { root, servers } from "./servers.ts";
+import { ensureCertificate } from "./certificate.ts";
+import { root } from "./paths.ts";
+import { isSecure, servers } from "./servers.ts";
 import type { Setup } from "./types.ts";
 
 export const SERVER_CORE = 0;
@@ -101,7 +103,14 @@ async function freePort(): Promise<number> {
   return promise;
 }
 
+/** curl takes whatever the server offers by ALPN, and any certificate. */
+async function answersSecurely(url: string): Promise<boolean> {
+  const child = Bun.spawn(["curl", "-skf", "--max-time", "1", "-o", "/dev/null", url]);
+  return (await child.exited) === 0;
+}
+
 async function answers(url: string): Promise<boolean> {
+  if (url.startsWith("https:")) return answersSecurely(url);
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(1000) });
     await response.arrayBuffer();
@@ -121,15 +130,15 @@ function killAll(pids: readonly number[]): void {
   }
 }
 
-function watch(child: Bun.Subprocess, port: number, command: string): RunningServer {
+function watch(child: Bun.Subprocess, url: string, command: string): RunningServer {
   const tree = (): ProcessInfo[] => treeOf(child.pid);
   const matching = (pattern?: RegExp): ProcessInfo[] =>
     pattern === undefined ? tree() : tree().filter((entry) => pattern.test(entry.command));
   const sum = (pattern: RegExp | undefined, value: (pid: number) => number): number =>
     matching(pattern).reduce((total, { pid }) => total + value(pid), 0);
   return {
-    url: `http://127.0.0.1:${port}/`,
-    port,
+    url,
+    port: Number(new URL(url).port),
     command,
     tree,
     pssKiB: (pattern) => sum(pattern, (pid) => kibOf(read(`/proc/${pid}/smaps_rollup`), "Pss")),
@@ -161,6 +170,7 @@ function watch(child: Bun.Subprocess, port: number, command: string): RunningSer
 export async function startPinned(name: string, setup: Setup): Promise<RunningServer> {
   const server = servers[name];
   if (server === undefined) throw new Error(`no server is called ${name}`);
+  if (isSecure(setup)) ensureCertificate();
   const port = await freePort();
   const command = server.command(setup, port);
   const log = `${root}/.cache/bench-${name.replaceAll(/\W/g, "-")}.log`;
@@ -172,7 +182,8 @@ export async function startPinned(name: string, setup: Setup): Promise<RunningSe
   });
   closeSync(output);
   const shown = command.join(" ").replaceAll(`${root}/`, "").replaceAll(`${port}`, "PORT");
-  const running = watch(child, port, shown);
+  const url = `${isSecure(setup) ? "https" : "http"}://127.0.0.1:${port}/`;
+  const running = watch(child, url, shown);
   const deadline = performance.now() + START_TIMEOUT_MS;
   while (!(await answers(running.url))) {
     if (child.exitCode !== null || performance.now() > deadline) {

@@ -10,7 +10,8 @@ import { commit, machine, versions } from "./machine.ts";
 import type { Outcome } from "./measures.ts";
 import { scenarios } from "./scenarios.ts";
 import type { Scenario } from "./scenarios.ts";
-import { root, servers } from "./servers.ts";
+import { root } from "./paths.ts";
+import { servers } from "./servers.ts";
 import { median } from "./stats.ts";
 import type { Report, Row, ScenarioResult } from "./types.ts";
 

@@ -4,7 +4,8 @@
  */
 import * as measure from "./measures.ts";
 import type { Measure } from "./measures.ts";
-import type { Row, Setup, Verdict } from "./types.ts";
+import * as protocols from "./protocols.ts";
+import type { Protocol, Row, Setup, Verdict } from "./types.ts";
 import { best, medianOf, ratioBar, valueBar } from "./bars.ts";
 
 export interface Scenario {
@@ -51,6 +52,14 @@ function wsgi(app: string, workers = 1): Setup {
 function asgi(app: string, workers = 1): Setup {
   return { interface: "asgi", app: `${app}:app`, workers };
 }
+
+function over(protocol: Protocol, app: string): Setup {
+  return { ...asgi(app), protocol };
+}
+
+const HELLO_BYTES = 13;
+const MESSAGE_BYTES = { small: 64, json: 1024, large: 1024 ** 2 };
+const WEBSOCKET_SERVERS = ["keelback", "granian", "uvicorn", "uvicorn wsproto"];
 
 const browser = { connections: 64, headers: BROWSER_HEADERS };
 
@@ -203,4 +212,102 @@ export const scenarios: Scenario[] = [
     measure: measure.idleCpu,
     bars: [valueBar("cpu", 0.3)],
   },
+  {
+    name: "h2-hello",
+    title: "HTTP/2 hello over TLS, ASGI, h2load -c16 -m10",
+    setup: over("h2", "asgi_hello"),
+    servers: ["keelback", "granian", "hypercorn"],
+    measure: protocols.http2({ connections: 16, streams: 10, bodyBytes: HELLO_BYTES }),
+    bars: [ratioBar("rate", ["granian"], 1.2)],
+  },
+  ...[1, 100].map((streams): Scenario => ({
+    name: `h2-browser-m${streams}`,
+    title: `HTTP/2 hello with a browser's 14 headers over TLS, ASGI, h2load -c16 -m${streams}`,
+    setup: over("h2", "asgi_hello"),
+    servers: ["keelback", "granian", "hypercorn"],
+    measure: protocols.http2({
+      ...{ connections: 16, streams, bodyBytes: HELLO_BYTES },
+      headers: BROWSER_HEADERS,
+    }),
+    bars: [ratioBar("rate", ["granian"], 1)],
+  })),
+  {
+    name: "tls-hello",
+    title: "HTTP/1.1 hello over TLS, keep-alive, ASGI, wrk -c64",
+    setup: over("tls", "asgi_hello"),
+    servers: ["keelback", "granian", "uvicorn", "hypercorn"],
+    measure: measure.throughput(),
+    bars: [ratioBar("rate", "all", 1)],
+  },
+  ...(["full", "resumed"] as const).map((kind): Scenario => ({
+    name: `tls-connect-${kind}`,
+    title: `A new TLS connection for each request, handshakes ${kind}, ASGI hello`,
+    setup: over("tls", "asgi_hello"),
+    servers: ["keelback", "granian", "uvicorn", "hypercorn"],
+    measure: protocols.load({
+      ...{ command: "tls", label: "connections" },
+      flags: { connections: 16, resume: kind === "resumed" },
+    }),
+    bars: [ratioBar("rate", "all", 1)],
+  })),
+  {
+    name: "h3-hello",
+    title: "HTTP/3 hello, ASGI, 16 connections with 10 requests each",
+    setup: over("h3", "asgi_hello"),
+    servers: ["keelback", "hypercorn"],
+    measure: protocols.load({
+      ...{ command: "h3", label: "requests" },
+      flags: { connections: 16, streams: 10 },
+    }),
+    bars: [ratioBar("rate", ["hypercorn"], 10)],
+  },
+  {
+    name: "ws-echo",
+    title: "WebSocket echo, 1000 connections, 64 B messages",
+    setup: asgi("asgi_echo"),
+    servers: WEBSOCKET_SERVERS,
+    measure: protocols.load({
+      ...{ command: "ws", label: "messages" },
+      flags: { connections: 1000, bytes: MESSAGE_BYTES.small, warmup: 2 },
+    }),
+    bars: [ratioBar("rate", "all", 1.2), ratioBar("p99", "all", 1)],
+  },
+  {
+    name: "ws-echo-large",
+    title: "WebSocket echo, 16 connections, 1 MiB messages",
+    setup: asgi("asgi_echo"),
+    servers: WEBSOCKET_SERVERS,
+    measure: protocols.load({
+      ...{ command: "ws", label: "messages" },
+      flags: { connections: 16, bytes: MESSAGE_BYTES.large },
+    }),
+    bars: [ratioBar("rate", "all", 1.2), ratioBar("p99", "all", 1)],
+  },
+  {
+    name: "ws-echo-deflate",
+    title: "WebSocket echo with permessage-deflate, 1000 connections, 1 KiB of JSON",
+    setup: asgi("asgi_echo"),
+    servers: ["keelback", "uvicorn", "uvicorn wsproto"],
+    measure: protocols.load({
+      ...{ command: "ws", label: "messages" },
+      flags: { connections: 1000, bytes: MESSAGE_BYTES.json, deflate: true, warmup: 2 },
+    }),
+    bars: [ratioBar("rate", "all", 1.2), ratioBar("p99", "all", 1)],
+  },
+  {
+    name: "ws-idle",
+    title: "10,000 idle WebSockets",
+    setup: asgi("asgi_echo"),
+    servers: ["keelback", "uvicorn", "uvicorn wsproto", "granian"],
+    measure: protocols.idleWebSockets(10_000),
+    bars: [ratioBar("memory", ["uvicorn"], 2)],
+  },
+  ...(["upload", "download"] as const).map((direction): Scenario => ({
+    name: `h2-${direction}`,
+    title: `1 GiB ${direction} over HTTP/2 (TLS) through an ASGI app`,
+    setup: over("h2", "asgi_transfer"),
+    servers: ["keelback", "granian", "hypercorn"],
+    measure: measure.transfer(direction, GIB),
+    bars: [ratioBar("speed", ["granian"], 1), valueBar("growth", 64)],
+  })),
 ];

@@ -3,10 +3,10 @@
  * beyond that are what its own documentation recommends for production.
  */
 import { existsSync } from "node:fs";
+import { certificatePath, keyPath } from "./certificate.ts";
+import { root, venv } from "./paths.ts";
 import type { Setup } from "./types.ts";
 
-export const root: string = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
-export const venv: string = `${root}/.cache/bench-venv`;
 const bin = `${venv}/bin`;
 
 export interface Server {
@@ -24,6 +24,15 @@ function threads(flag: string, setup: Setup): string[] {
 
 const bind = (port: number): string => `127.0.0.1:${port}`;
 
+export function isSecure(setup: Setup): boolean {
+  return setup.protocol !== undefined && setup.protocol !== "h1";
+}
+
+/** The certificate and key under the server's names for them. */
+function tls(setup: Setup, certificate: string, key: string): string[] {
+  return isSecure(setup) ? [certificate, certificatePath, key, keyPath] : [];
+}
+
 function keelback(extra: readonly string[]): Server {
   return {
     available: () => existsSync(`${root}/keelback`),
@@ -34,6 +43,8 @@ function keelback(extra: readonly string[]): Server {
       ...["--interface", setup.interface, "--python", `${bin}/python`],
       ...["--bind", bind(port), "--workers", `${setup.workers}`, "--log-level", "warning"],
       ...threads("--threads", setup),
+      ...tls(setup, "--certfile", "--keyfile"),
+      ...(setup.protocol === "h3" ? ["--http3"] : []),
       ...extra,
     ],
   };
@@ -52,6 +63,20 @@ function gunicorn(kind: string): Server {
   };
 }
 
+function uvicorn(websockets: string): Server {
+  return {
+    available: installed("uvicorn"),
+    command: (setup, port) => [
+      `${bin}/uvicorn`,
+      setup.app,
+      ...["--host", "127.0.0.1", "--port", `${port}`, "--workers", `${setup.workers}`],
+      ...["--loop", "uvloop", "--http", "httptools", "--ws", websockets, "--no-access-log"],
+      ...["--log-level", "warning", "--timeout-keep-alive", "75", "--backlog", "4096"],
+      ...tls(setup, "--ssl-certfile", "--ssl-keyfile"),
+    ],
+  };
+}
+
 export const servers: Record<string, Server> = {
   keelback: keelback([]),
   "keelback sync": keelback(["--worker", "sync"]),
@@ -63,19 +88,12 @@ export const servers: Record<string, Server> = {
       ...["--interface", setup.interface, "--host", "127.0.0.1", "--port", `${port}`],
       ...["--workers", `${setup.workers}`, "--backlog", "4096", "--log-level", "warning"],
       ...(setup.interface === "wsgi" ? threads("--blocking-threads", setup) : ["--loop", "uvloop"]),
-      ...["--http", "1", "--backpressure", "20000"],
+      ...["--http", setup.protocol === "h2" ? "2" : "1", "--backpressure", "20000"],
+      ...tls(setup, "--ssl-certificate", "--ssl-keyfile"),
     ],
   },
-  uvicorn: {
-    available: installed("uvicorn"),
-    command: (setup, port) => [
-      `${bin}/uvicorn`,
-      setup.app,
-      ...["--host", "127.0.0.1", "--port", `${port}`, "--workers", `${setup.workers}`],
-      ...["--loop", "uvloop", "--http", "httptools", "--no-access-log"],
-      ...["--log-level", "warning", "--timeout-keep-alive", "75", "--backlog", "4096"],
-    ],
-  },
+  uvicorn: uvicorn("websockets"),
+  "uvicorn wsproto": uvicorn("wsproto"),
   "gunicorn sync": gunicorn("sync"),
   "gunicorn gthread": gunicorn("gthread"),
   "gunicorn asgi": gunicorn("asgi"),
@@ -86,6 +104,8 @@ export const servers: Record<string, Server> = {
       setup.app,
       ...["--bind", bind(port), "--workers", `${setup.workers}`, "--worker-class", "uvloop"],
       ...["--log-level", "warning", "--backlog", "4096", "--keep-alive", "75"],
+      ...tls(setup, "--certfile", "--keyfile"),
+      ...(setup.protocol === "h3" ? ["--quic-bind", bind(port)] : []),
     ],
   },
   waitress: {

@@ -4,6 +4,9 @@
 
 export type Interface = "wsgi" | "asgi";
 
+/** `tls`: HTTP/1.1 over TLS; `h2` and `h3` are over TLS too. */
+export type Protocol = "h1" | "tls" | "h2" | "h3";
+
 /** How every server of a scenario is to run: equal resources for all. */
 export interface Setup {
   interface: Interface;
@@ -12,6 +15,8 @@ export interface Setup {
   workers: number;
   /** Threads a WSGI worker may use; left out, each server's own default. */
   threads?: number;
+  /** Left out: HTTP/1.1 over plain TCP. */
+  protocol?: Protocol;
 }
 
 export interface Figure {

@@ -107,11 +107,19 @@ function measure(request: string, form: "cgi" | "asgi"): number {
     descriptorsMax: 1000,
     heldBytesExtra: 0,
     underscoreHeaders: "drop" as const,
+    http2: true,
+    h2StreamsMax: 128,
+    wsMessageBytesMax: 0,
+    wsPingIntervalMs: 0,
+    wsPingTimeoutMs: 0,
+    wsCloseTimeoutMs: 1000,
+    wsDeflate: false,
   };
   const edge = new Edge({
     settings,
     backend: pool,
     accessLog: null,
+    tls: null,
     onTick: () => false,
     log: () => {},
   });
