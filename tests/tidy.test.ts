@@ -266,6 +266,7 @@ describe("files", () => {
     const known = new Set([
       ...[".ts", ".py", ".pyi", ".typed", ".md", ".json", ".toml", ".txt", ".in", ".html"],
       ...[".css", ".http", ".sh", ".yml", ".yaml", ".svg", ".png", ".sqlite3", ".ini"],
+      ...[".go", ".mod", ".sum"],
     ]);
     const strange = list("{src,python,tests,tools,bench,examples,docs}/**/*").filter((path) => {
       const name = path.split("/").at(-1) ?? "";

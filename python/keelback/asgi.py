@@ -71,7 +71,12 @@ class AsyncioRunner:
         self.app = app
         self.loop = loop
         self.report = report
-        self.heads = Heads(settings.server_header, settings.date_header)
+        self.heads = Heads(
+            settings.server_header,
+            settings.date_header,
+            hsts_seconds=settings.hsts_seconds,
+            alt_svc=settings.alt_svc,
+        )
         self.active: set[HttpCycle] = set()
         self.links: list[EdgeLink] = []
         self._lifespan = Lifespan(app, settings.lifespan, report)

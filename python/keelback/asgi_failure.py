@@ -18,11 +18,15 @@ CHAIN_MAX = 20
 """Exceptions looked at: a chain may be long, and groups may nest."""
 
 
+_LEFT = ("ClientDisconnect", "WebSocketDisconnect")
+"""Names of Starlette's exceptions."""
+
+
 def caused_by_leaving(error: BaseException) -> bool:
     """For a request whose client has left: True where nothing needs to be logged.
 
-    Frameworks wrap our OSError in their own exception (Starlette's ClientDisconnect, which it also
-    raises by itself when `receive` says http.disconnect), or in groups.
+    Frameworks wrap our OSError in their own exception (Starlette's, which it also raises by itself
+    when `receive` says that the client has left), or in groups.
     """
     queue: list[BaseException | None] = [error]
     for _ in range(CHAIN_MAX):
@@ -33,7 +37,7 @@ def caused_by_leaving(error: BaseException) -> bool:
             continue
         if isinstance(one, (ClientDisconnected, asyncio.CancelledError)):
             return True
-        if type(one).__name__ == "ClientDisconnect":
+        if type(one).__name__ in _LEFT:
             return True
         queue += (one.__cause__, one.__context__, *getattr(one, "exceptions", ()))
     return False
@@ -41,7 +45,7 @@ def caused_by_leaving(error: BaseException) -> bool:
 
 def failure_text(scope: dict[str, Any], error: BaseException | None, idle: bool) -> str:
     """For the log: the app raised, or returned before its response was complete."""
-    where = f"{scope['method']} {ascii(scope['path'])[1:-1]}"
+    where = f"{scope.get('method', 'WebSocket')} {ascii(scope['path'])[1:-1]}"
     if error is not None:
         return f"the app failed in {where}\n{app_traceback(error)}"
     if idle:

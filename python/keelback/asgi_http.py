@@ -71,6 +71,7 @@ class HttpCycle:
         "waiters",
     )
 
+    credit: int
     head: bytes
     length: int | None
     remaining: int

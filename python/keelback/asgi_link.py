@@ -23,8 +23,10 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Callable
 
 from . import _wire
+from .asgi_body import pairs_of
 from .asgi_http import HttpCycle
 from .asgi_monitor import give_back_frame
+from .asgi_websocket import OPEN, SERVICE_RESTART, WebsocketCycle, websocket_scope
 from .errors import ProtocolError
 from .frames import FrameReader
 
@@ -128,8 +130,12 @@ class EdgeLink:
             self.process()
 
     def refuse(self) -> None:
-        """From now on requests go back to the edge: this worker is about to stop."""
+        """From now on requests go back to the edge: this worker is about to stop. What is open may
+        finish, but WebSockets would go on for ever."""
         self._take = self._refuse
+        for cycle in list(self.cycles.values()):
+            if isinstance(cycle, WebsocketCycle) and cycle.phase == OPEN:
+                cycle.closed(SERVICE_RESTART, "")
 
     def _refuse(self, frame: Any) -> None:
         self.out.append(give_back_frame([frame[0]]))
@@ -138,7 +144,11 @@ class EdgeLink:
         stream, _, flags, version, block = frame
         self.ticks += 1
         scope = self._make_scope(block, version, flags)
-        cycle = HttpCycle(self, stream, flags, scope["method"] == "HEAD")
+        if flags & _wire.FLAG_UPGRADE:
+            websocket_scope(scope)
+            cycle: HttpCycle = WebsocketCycle(self, stream, flags)
+        else:
+            cycle = HttpCycle(self, stream, flags, scope["method"] == "HEAD")
         self.cycles[stream] = cycle
         if EAGER:
             self.board.begin(stream)
@@ -174,6 +184,9 @@ class EdgeLink:
         if kind == _wire.SHARED_BODY:
             payload = self.board.rings.take(payload)
             kind = _wire.BODY
+        elif kind == _wire.MESSAGE:
+            self._message(stream, flags, aux, payload)
+            return
         if kind == _wire.PING:
             self.out.append(_HEADER.pack(len(payload), 0, _wire.WORKER_PONG, 0, 0) + payload)
             return
@@ -184,11 +197,22 @@ class EdgeLink:
             if not cycle.body_arrived(payload, flags & _wire.FLAG_END != 0):
                 raise ProtocolError(f"stream {stream}: a body that was not allowed")
         elif kind == _wire.TRAILERS:
-            cycle.body_arrived(b"", True)  # ASGI has no request trailers
+            if cycle.body is not None:
+                cycle.body.trailers = pairs_of(payload)
+            cycle.body_arrived(b"", True)
         elif kind == _wire.CREDIT:
             cycle.credit_arrived(_U32.unpack(payload)[0])
         elif kind == _wire.CANCEL:
             cycle.cancelled(aux)
+        elif kind == _wire.WS_CLOSE:
+            _websocket(cycle).closed(aux, payload.decode())
+
+    def _message(self, stream: int, flags: int, kind: int, payload: bytes) -> None:
+        if flags & _wire.FLAG_SHARED:
+            payload = self.board.rings.take(payload)
+        cycle = self.cycles.get(stream)
+        if cycle is not None:
+            _websocket(cycle).message_arrived(payload, kind)
 
     def cancel_task(self, cycle: HttpCycle) -> None:
         if self.waiting.pop(cycle.stream, 0) is None:
@@ -278,7 +302,15 @@ class EdgeLink:
         self.pending.clear()
         self.backlog.clear()
         for cycle in list(self.cycles.values()):
+            if cycle.stream in self.waiting:
+                self.cancel_task(cycle)  # it has not begun, and there is no board to say so
             cycle.cancelled(_wire.CANCEL_REASON_CLIENT_GONE)
         self._wake_drained()
         self.board.close()
         self.runner.link_closed(self)
+
+
+def _websocket(cycle: HttpCycle) -> WebsocketCycle:
+    if not isinstance(cycle, WebsocketCycle):
+        raise ProtocolError(f"stream {cycle.stream} is no WebSocket")
+    return cycle

@@ -9,6 +9,7 @@ app can have the bytes back by `os.fsencode`, and `raw_path` holds them anyway.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from . import _wire
@@ -25,7 +26,9 @@ _METHODS = {
     for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY")
 }
 _VERSIONS = {10: "1.0", 11: "1.1", 20: "2", 30: "3"}
-_SCHEMES = {b"http": "http", b"https": "https"}
+TLS_MAX = 256
+"""Scheme strings with facts of TLS remembered; each client certificate makes one."""
+_TLS_MARK = b"\x01"
 _EXTENSIONS: dict[str, dict[str, Any]] = {
     "http.response.pathsend": {},
     "http.response.early_hint": {},
@@ -44,6 +47,9 @@ class ScopeFactory:
         self._state = state
         self._addresses: dict[bytes, tuple[str, int | None] | None] = {b"": None}
         self._fields: dict[bytes, tuple[tuple[bytes, bytes], ...]] = {}
+        self._schemes = {b"http": "http", b"https": "https"}
+        self._tls: dict[bytes, dict[str, Any]] = {}
+        """The `tls` extension by scheme string; those of plain connections are not in it."""
         # Copying a dict is four times as fast as building one of this size.
         self._templates = {version: self._template(name) for version, name in _VERSIONS.items()}
 
@@ -84,12 +90,12 @@ class ScopeFactory:
         addresses = self._addresses
         try:
             scope["method"] = _METHODS[method]
-            scope["scheme"] = _SCHEMES[scheme]
+            scope["scheme"] = self._schemes[scheme]
             scope["client"] = addresses[client]
             scope["server"] = addresses[server]
         except KeyError:
             scope["method"] = method.decode("latin-1")
-            scope["scheme"] = scheme.decode("latin-1")
+            scope["scheme"] = self._scheme(scheme)
             scope["client"] = self._address(client)
             scope["server"] = self._address(server)
         scope["asgi"] = _ASGI.copy()
@@ -98,9 +104,12 @@ class ScopeFactory:
         scope["query_string"] = query
         scope["state"] = self._state.copy()
         if flags & _wire.FLAG_TRAILERS_OK:
-            scope["extensions"] = _EXTENSIONS_TRAILERS.copy()
+            extensions = _EXTENSIONS_TRAILERS.copy()
         else:
-            scope["extensions"] = _EXTENSIONS.copy()
+            extensions = _EXTENSIONS.copy()
+        if scheme in self._tls:
+            extensions["tls"] = self._tls[scheme].copy()
+        scope["extensions"] = extensions
         return scope
 
     def _parse(self, rest: bytes) -> list[tuple[bytes, bytes]]:
@@ -111,6 +120,19 @@ class ScopeFactory:
                 self._fields.clear()
             self._fields[rest] = tuple(fields)
         return fields
+
+    def _scheme(self, text: bytes) -> str:
+        """`https`, or with facts of TLS behind it (docs/protocol.md, "Head block")."""
+        if text in self._schemes:
+            return self._schemes[text]
+        scheme, _, facts = text.partition(_TLS_MARK)
+        if facts:
+            if len(self._tls) >= TLS_MAX:
+                self._tls.clear()
+                self._schemes = {b"http": "http", b"https": "https"}
+            self._tls[text] = _tls_extension(facts)
+            self._schemes[text] = scheme.decode("latin-1")
+        return scheme.decode("latin-1")
 
     def _address(self, text: bytes) -> tuple[str, int | None] | None:
         """`host SP port`, or the path of a unix socket."""
@@ -124,3 +146,28 @@ class ScopeFactory:
             self._addresses[b""] = None
         self._addresses[text] = address
         return address
+
+
+def _tls_extension(facts: bytes) -> dict[str, Any]:
+    """The extension of ASGI's TLS specification. The server's certificate comes as the path of a
+    file, which is gone when the server is about to end."""
+    extension: dict[str, Any]
+    if facts.startswith(b"{"):
+        extension = json.loads(facts)
+    else:
+        version, suite, path = facts.decode("utf-8", "surrogateescape").split(" ", 2)
+        extension = {
+            "server_cert": path,
+            "client_cert_chain": [],
+            "client_cert_name": None,
+            "client_cert_error": None,
+            "tls_version": int(version) or None,
+            "cipher_suite": int(suite) or None,
+        }
+    path = extension["server_cert"]
+    try:
+        with open(path, encoding="ascii") as file:
+            extension["server_cert"] = file.read()
+    except OSError:
+        extension["server_cert"] = None
+    return extension

@@ -19,8 +19,8 @@ HEADER = Struct("<IIBBH")
 Frame = tuple[int, int, int, int, bytes]
 """stream, type, flags, aux, payload."""
 
-KNOWN_TYPES = frozenset(range(_wire.REQUEST, _wire.SHARED_BODY + 1)) | frozenset(
-    range(_wire.HELLO, _wire.SHARED_DATA + 1)
+KNOWN_TYPES = frozenset(range(_wire.REQUEST, _wire.WS_CLOSE + 1)) | frozenset(
+    range(_wire.HELLO, _wire.WORKER_WS_CLOSE + 1)
 )
 
 _HEADER_BYTES = _wire.FRAME_HEADER_BYTES

@@ -40,12 +40,13 @@ _CONTROL = bytes(c for c in (*range(32), 127) if c != 9)
 _TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 _STATUS = re.compile(r"([2-9][0-9][0-9])(?: ([^\r\n]*))?")
 
-# What a name means. PLAIN is the only false one; DATE and SERVER are the bits of Lines.tail.
-_PLAIN, _DATE, _SERVER, _LENGTH, _CONNECTION, _DROPPED, _HOP = 0, 1, 2, 8, 9, 10, 11
+# What a name means. PLAIN is the only false one; DATE, SERVER and HSTS are the bits of Lines.tail.
+_PLAIN, _DATE, _SERVER, _HSTS, _LENGTH, _CONNECTION, _DROPPED, _HOP = 0, 1, 2, 4, 8, 9, 10, 11
 _SPECIAL = {
     "content-length": _LENGTH,
     "date": _DATE,
     "server": _SERVER,
+    "strict-transport-security": _HSTS,
     "connection": _CONNECTION,
     "transfer-encoding": _DROPPED,  # the framing is the edge's
     "keep-alive": _HOP,
@@ -77,7 +78,8 @@ class Lines:
         self.length = length
         self.data = data
         self.tail = tail
-        """Which of the four endings: bits for "the app has set Date" and "... Server"."""
+        """Which of the endings: a bit for each of "the app has set Date", "... Server" and "...
+        Strict-Transport-Security"."""
         self.bodyless = status in (204, 304)
         self.sized: tuple[int, bytes, bytes] | None = None
 
@@ -122,9 +124,20 @@ class Heads:
     """Made once for each worker. Safe to use from several threads: every table is only a cache."""
 
     def __init__(
-        self, server: str | None, date: bool, warn: Callable[[str], None] | None = None
+        self,
+        server: str | None,
+        date: bool,
+        warn: Callable[[str], None] | None = None,
+        hsts_seconds: int = 0,
+        alt_svc: str = "",
     ) -> None:
+        """`hsts_seconds`: max-age of Strict-Transport-Security (RFC 6797); 0: no such field.
+        `alt_svc`: where HTTP/3 is (RFC 7838); empty: no such field.
+        """
         self._server = f"server: {server}\r\n" if server else ""
+        age = hsts_seconds
+        self._hsts = f"strict-transport-security: max-age={age}\r\n" if age else ""
+        self._alt_svc = f"alt-svc: {alt_svc}\r\n" if alt_svc else ""
         self._date = date
         self._warn = warn
         self._names = _Names()
@@ -132,7 +145,7 @@ class Heads:
         self._asgi_statuses: dict[int, tuple[int, str]] = {}
         self.known: dict[Any, Lines] = {}
         """(status, headers as a tuple) to Lines."""
-        self.current = (b"", b"", b"", b"")
+        self.current: tuple[bytes, ...] = ()
         """`tails()` of the last call."""
         self._from = self._to = 0
         if len(self._server.encode("latin-1").translate(None, _CONTROL)) != max(
@@ -141,18 +154,17 @@ class Heads:
             raise ValueError("the server header holds control characters")
         self.tails()
 
-    def tails(self) -> tuple[bytes, bytes, bytes, bytes]:
-        """The four endings of a head (see Lines.tail), of this second."""
+    def tails(self) -> tuple[bytes, ...]:
+        """The endings of a head (see Lines.tail), of this second."""
         now = time()
         if not self._from <= now < self._to:  # the clock may also have been set back
             second = int(now)
             date = f"date: {formatdate(second, usegmt=True)}\r\n" if self._date else ""
             server = self._server
-            self.current = (
-                f"{server}{date}\r\n".encode("latin-1"),
-                f"{server}\r\n".encode("latin-1"),
-                f"{date}\r\n".encode("latin-1"),
-                b"\r\n",
+            self.current = tuple(
+                f"{hsts}{self._alt_svc}{end}\r\n".encode("latin-1")
+                for hsts in (self._hsts, "")
+                for end in (f"{server}{date}", server, date, "")
             )
             self._from = second
             self._to = second + 1
@@ -315,3 +327,15 @@ def check_field(name: bytes, value: bytes) -> tuple[bytes, bytes]:
     if len(value.translate(None, _CONTROL)) != len(value):
         raise BadResponse(f"a control character in the header {name!r}: {value!r}")
     return name, value
+
+
+def field_lines(headers: Iterable[tuple[str, str]]) -> bytes:
+    """Field lines outside a head, of a WSGI app."""
+    lines: list[bytes] = []
+    for name, value in headers:
+        try:
+            field = check_field(name.encode("latin-1"), value.encode("latin-1"))
+        except UnicodeEncodeError:
+            raise BadResponse(f"a header is not latin-1: {value!r}") from None
+        lines.append(b"%b: %b\r\n" % field)
+    return b"".join(lines)

@@ -1,7 +1,7 @@
 """The rings of one link: shared memory for large parts of bodies (docs/protocol.md, "The rings").
 
 Contract: `put` copies a part into the response ring and gives its frame, or None where the part
-does not fit or the edge has no rings; `take` gives the part that a SHARED_BODY frame names. The
+does not fit or the edge has no rings; `take` gives the part that a frame names. The
 order of the frames on the link must be the order of the `put` calls.
 """
 
@@ -19,7 +19,7 @@ PART_BYTES_MIN = _wire.RING_PART_BYTES_MIN
 _SIZE = _wire.RING_BYTES
 _MARGIN = _wire.RING_MARGIN_BYTES
 _PART = Struct("<III")
-_SHARED_DATA = Struct("<IIBBHIII")
+_SHARED_PART = Struct("<IIBBHIII")
 
 
 class Rings:
@@ -44,7 +44,10 @@ class Rings:
         self._view = memoryview(self._map)
         self.path = f"/proc/{os.getpid()}/fd/{self._fd}"
 
-    def put(self, part: bytes, stream: int, flags: int) -> bytes | None:
+    def put(
+        self, part: bytes, stream: int, flags: int, kind: int = _wire.SHARED_DATA, aux: int = 0
+    ) -> bytes | None:
+        """`kind`: SHARED_DATA, or that of a message, which then has the flag SHARED."""
         words = self._words
         if not words[_wire.BOARD_RINGS_MAPPED] or self._map is None:
             return None
@@ -58,9 +61,9 @@ class Rings:
         self._used = (self._used + skipped + size) & 0xFFFFFFFF
         at = _MARGIN if skipped else at + _MARGIN
         self._map[at : at + count] = part
-        return _SHARED_DATA.pack(
-            _PART.size, stream, _wire.SHARED_DATA, flags, 0, at, count, self._used
-        )
+        if kind != _wire.SHARED_DATA:
+            flags |= _wire.FLAG_SHARED
+        return _SHARED_PART.pack(_PART.size, stream, kind, flags, aux, at, count, self._used)
 
     def take(self, payload: bytes) -> bytes:
         if len(payload) != _PART.size or self._map is None:

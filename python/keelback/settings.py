@@ -44,6 +44,8 @@ class Settings:
     lifespan: str = "auto"
     server_header: str = "keelback"
     date_header: bool = True
+    hsts_seconds: int = 0
+    alt_svc: str = ""
     timeout_ms: int = 30_000
     interrupt_ms: int = 5_000
     graceful_ms: int = 30_000

@@ -24,6 +24,7 @@ from . import _wire
 from .errors import RequestTimeout
 from .interrupt import conclude
 from .responses import Heads
+from .socket_pump import SocketPump
 from .threads_link import LinkSet, WsgiLink
 from .threads_monitor import Monitor
 from .threads_seat import (
@@ -37,6 +38,7 @@ from .threads_seat import (
 )
 from .wsgi import WsgiCall
 from .wsgi_environ import Environs, base_environ, inside
+from .wsgi_socket import SocketCall
 
 if TYPE_CHECKING:
     import socket
@@ -51,6 +53,7 @@ SPARE_FOLLOWERS = 2
 
 _STREAM = Struct("<I").pack
 _END = _wire.FLAG_END
+_SPECIAL = _END | _wire.FLAG_UPGRADE
 
 
 class ThreadsRunner:
@@ -71,6 +74,8 @@ class ThreadsRunner:
             settings.server_header,
             settings.date_header,
             lambda message: report("warning", message),
+            settings.hsts_seconds,
+            settings.alt_svc,
         )
         # A reload runs two generations at once, so even a single worker is not alone.
         self._base = base_environ(
@@ -81,11 +86,11 @@ class ThreadsRunner:
                 "wsgi.early_hints": self._early_hints,
             },
         )
-        self._call_class = type(
-            "RunnerCall",
-            (WsgiCall,),
-            {"heads": self.heads, "known": self.heads.known, "reporter": self},
-        )
+        self._pump = SocketPump()
+        own: dict[str, Any] = {"heads": self.heads, "known": self.heads.known, "reporter": self}
+        self._call_class = type("RunnerCall", (WsgiCall,), own)
+        own["pump"] = self._pump
+        self._socket_class = type("RunnerSocketCall", (SocketCall,), own)
         self.monitor = Monitor(self)
         self.links = LinkSet(report, self.monitor.links_changed)
         self.seat = Seat(self)
@@ -102,7 +107,8 @@ class ThreadsRunner:
     # --- for the worker
 
     def add_link(self, sock: socket.socket, board: Board) -> None:
-        self.links.add(WsgiLink(sock, board, self._call_class, Environs(self._base)))
+        classes = (self._call_class, self._socket_class)
+        self.links.add(WsgiLink(sock, board, *classes, Environs(self._base)))
 
     def run(self) -> None:
         """Until stop() was called and what ran then has ended."""
@@ -110,6 +116,7 @@ class ThreadsRunner:
         self._work(True)
         self.monitor.stop()
         self.links.close()
+        self._pump.stop()
 
     def stop(self) -> None:
         self._stopping = True
@@ -255,7 +262,8 @@ class ThreadsRunner:
             try:
                 parts = block.decode("latin-1").split("\0", 10)
                 _, method, _, path, _, query, _, target, _, version, tail = parts
-                call = make_call() if flags & _END else link.calls[stream]
+                alone = flags & _SPECIAL == _END
+                call = make_call() if alone else link.special(stream, flags)
             except (ValueError, KeyError):
                 self._malformed(link, stream)
                 return False
@@ -265,14 +273,15 @@ class ThreadsRunner:
             environ["QUERY_STRING"] = query
             environ["REQUEST_URI"] = environ["RAW_URI"] = target
             environ["SERVER_PROTOCOL"] = version
-            if flags & _END:
+            call.seat = seat
+            if alone:
                 call.link = link
                 call.stream = stream
             else:
-                environ["wsgi.input"] = call.input
-            call.seat = seat
+                call.prepare(environ)
             if method == "HEAD":
                 call.head_only = True
+                call.in_place = False
             seat.environ = environ
             seat.call = call
             words[0] = stream
@@ -286,7 +295,7 @@ class ThreadsRunner:
                     and len(result) == 1
                     and type(body := result[0]) is bytes
                     and lines is not None
-                    and not (call.started or call.head_only)
+                    and call.in_place
                 ):
                     end = endings.current[lines.tail]
                     frame = lines.sized

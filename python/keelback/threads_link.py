@@ -37,13 +37,15 @@ _END = _wire.FLAG_END
 
 
 class WsgiLink:
-    """Owns its socket and board. `make_call` makes an empty call of the runner's own class."""
+    """Owns its socket and board. `make_call` and `make_socket_call` make an empty call of the
+    runner's own classes."""
 
     def __init__(
         self,
         sock: socket.socket,
         board: Board,
         make_call: Callable[[], WsgiCall],
+        make_socket_call: Callable[[], WsgiCall],
         environs: Environs,
     ) -> None:
         sock.setblocking(True)
@@ -51,6 +53,7 @@ class WsgiLink:
         self.fd = sock.fileno()
         self.board = board
         self.make_call = make_call
+        self.make_socket_call = make_socket_call
         self.environs = environs
         self.queue: deque[Frame] = deque()
         self.calls: dict[int, WsgiCall] = {}
@@ -124,6 +127,16 @@ class WsgiLink:
         call.input = RequestInput(call, frame[2] & _wire.FLAG_EXPECT != 0)
         self.expect(call)
 
+    def special(self, stream: int, flags: int) -> WsgiCall:
+        """The call of a request that is more than a head. KeyError where there is none."""
+        if not flags & _wire.FLAG_UPGRADE:
+            return self.calls[stream]
+        call = self.make_socket_call()
+        call.link = self
+        call.stream = stream
+        self.expect(call)
+        return call
+
     def expect(self, call: WsgiCall) -> None:
         """Lists a call: frames may come for it."""
         call.listed = True
@@ -145,11 +158,12 @@ class WsgiLink:
                 self._cancel_queued(stream, aux)
             return  # it has ended or was given back while this frame was on its way
         if kind == _wire.BODY:
-            if call.input is None or not call.input.arrived(payload, flags & _END != 0):
+            if not call.body_arrived(payload, flags & _END != 0):
                 raise ProtocolError(f"stream {stream}: a body that was not allowed")
         elif kind == _wire.TRAILERS:
-            if call.input is not None:  # WSGI has no request trailers
-                call.input.arrived(b"", True)
+            if call.input is not None:
+                call.input.trailers_arrived(payload)
+            call.body_arrived(b"", True)
         elif kind == _wire.CREDIT:
             if len(payload) != 4:
                 raise ProtocolError(f"stream {stream}: a credit of {len(payload)} bytes")

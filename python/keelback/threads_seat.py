@@ -29,6 +29,10 @@ class SettingsLike(Protocol):
     def server_header(self) -> str: ...
     @property
     def date_header(self) -> bool: ...
+    @property
+    def hsts_seconds(self) -> int: ...
+    @property
+    def alt_svc(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class RunnerSettings:
     root_path: str = ""
     server_header: str = "keelback"
     date_header: bool = True
+    hsts_seconds: int = 0
+    alt_svc: str = ""
 
 
 class Seat:

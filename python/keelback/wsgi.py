@@ -16,10 +16,10 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Callable, ClassVar
 
 from . import _wire
-from .errors import BadResponse, ClientDisconnected, Reporter, RequestTimeout
+from .errors import ClientDisconnected, Reporter, RequestTimeout
 from .interrupt import conclude, lower_shield, raise_shield
 from .loader import app_traceback
-from .responses import ONE_FRAME_BYTES, Heads, Lines, check_field
+from .responses import ONE_FRAME_BYTES, Heads, Lines, field_lines
 from .ring import PART_BYTES_MIN
 from .wsgi_environ import where
 from .wsgi_file import FileWrapper, send_file
@@ -34,8 +34,7 @@ SPLIT_BYTES = ONE_FRAME_BYTES
 
 _STREAM = Struct("<I").pack
 _HEADER = Struct("<IIBBH")
-_RESPONSE = Struct("<IIBBHI")
-_CREDIT = Struct("<IIBBHI")
+_WITH_U32 = Struct("<IIBBHI")
 
 _ERROR_BODY = b"Internal Server Error"
 _ERROR_HEADERS = [("content-type", "text/plain; charset=utf-8")]
@@ -44,8 +43,7 @@ _END = _wire.FLAG_END
 
 class WsgiCall:
     """The state of one call. There is no __init__: what most calls never change are class
-    attributes, and those of a runner (`heads`, `known`, `reporter`) are set in a subclass of its
-    own."""
+    attributes, and a runner sets its own (`heads`, `known`, `reporter`) in a subclass."""
 
     heads: ClassVar[Heads]
     known: ClassVar[dict[Any, Lines]]
@@ -55,6 +53,8 @@ class WsgiCall:
     seat: Seat
     stream: int
 
+    in_place = True
+    """A usual small response is sent by threads.py, without another call."""
     lines: Lines | None = None
     head_only = False
     started = False
@@ -62,10 +62,9 @@ class WsgiCall:
     complete = False
     """The final frame is on its way: nothing more may be sent."""
     remaining: int | None = None
-    sent = 0
+    sent: int = 0
     allowed = _wire.RESPONSE_WINDOW_BYTES
-    """Body bytes; `sent` is counted by the call's thread, `allowed` by the one that reads the
-    link."""
+    """Body bytes; `allowed` is counted by the thread that reads the link."""
     input: RequestInput | None = None
     too_long = False
 
@@ -114,14 +113,7 @@ class WsgiCall:
 
     def early_hints(self, headers: Iterable[tuple[str, str]]) -> None:
         """103 with these fields, as long as the response has not started."""
-        lines: list[bytes] = []
-        for name, value in headers:
-            try:
-                field = check_field(name.encode("latin-1"), value.encode("latin-1"))
-            except UnicodeEncodeError:
-                raise BadResponse(f"a header is not latin-1: {value!r}") from None
-            lines.append(b"%b: %b\r\n" % field)
-        self._inform(103, b"".join(lines))
+        self._inform(103, field_lines(headers))
 
     # --- for the input and the file wrapper; these stand behind the shield
 
@@ -131,7 +123,7 @@ class WsgiCall:
 
     def send_credit(self, count: int) -> None:
         if not self.complete:
-            self.link.send(_CREDIT.pack(4, self.stream, _wire.WORKER_CREDIT, 0, 0, count))
+            self.link.send(_WITH_U32.pack(4, self.stream, _wire.WORKER_CREDIT, 0, 0, count))
 
     def check(self) -> None:
         if self.timed_out:
@@ -150,6 +142,15 @@ class WsgiCall:
         if gate is not None:
             self.gate = None
             gate.release()
+
+    def prepare(self, environ: dict[str, Any]) -> None:
+        """Only where more than a head belongs to the request."""
+        if self.input is not None:
+            self.input.offer(environ)
+
+    def body_arrived(self, data: bytes, ended: bool) -> bool:
+        """False where the edge may not send it."""
+        return self.input is not None and self.input.arrived(data, ended)
 
     # --- the response
 
@@ -280,8 +281,9 @@ class WsgiCall:
             flags |= _END
             self.complete = True
         self.started = True
+        self.in_place = False
         self.link.out += (
-            _RESPONSE.pack(
+            _WITH_U32.pack(
                 4 + len(head) + len(part),
                 self.stream,
                 _wire.RESPONSE,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import _wire
 from .interrupt import lower_shield, raise_shield
@@ -60,10 +60,13 @@ class RequestInput:
         "_taken",
         "_wants_continue",
         "call",
+        "trailers",
     )
 
     def __init__(self, call: WsgiCall, wants_continue: bool) -> None:
         self.call = call
+        self.trailers: list[tuple[str, str]] = []
+        """Fields that came behind the body: there once it has been read to its end."""
         self._chunks: deque[bytes] = deque()
         self._chunk = b""  # being read, from _at on
         self._at = 0
@@ -86,7 +89,16 @@ class RequestInput:
         self._ended = ended
         return self._received - self._credited <= _wire.REQUEST_WINDOW_BYTES
 
+    def trailers_arrived(self, block: bytes) -> None:
+        """They end the body; `arrived` says so next."""
+        strings = iter(block.decode("latin-1").split("\0"))
+        self.trailers += zip(strings, strings)
+
     # --- the app's side
+
+    def offer(self, environ: dict[str, Any]) -> None:
+        environ["wsgi.input"] = self
+        environ["keelback.trailers"] = self.trailers
 
     def read(self, size: int | None = -1) -> bytes:
         if size is None or size < 0:

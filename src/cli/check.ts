@@ -5,8 +5,12 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Config } from "../config/config.ts";
+import { publicName } from "../config/config.ts";
 import type { Problem } from "../config/problem.ts";
-import { problem } from "../config/problem.ts";
+import { problem, quote } from "../config/problem.ts";
+import { ciphersComplaint, makeTlsContext } from "../net/tls-context.ts";
+import { type Identity, readIdentities } from "../net/tls-files.ts";
+import { dateWarnings } from "../net/tls-store.ts";
 
 export function checkConfig(config: Config): readonly Problem[] {
   return [
@@ -15,7 +19,36 @@ export function checkConfig(config: Config): readonly Problem[] {
     ...importPathProblems(config.pythonpath),
     ...accessLogProblems(config.accessLog),
     ...socketProblems(config),
+    ...tlsProblems(config),
   ];
+}
+
+/** What is no reason not to start: certificates that are not valid now, or not for long. */
+export function certificateWarnings(config: Config): readonly string[] {
+  const read = config.certfile.length === 0 ? null : readIdentities(config);
+  return read?.ok === true ? dateWarnings(read.identities, Date.now()) : [];
+}
+
+function tlsProblems(config: Config): Problem[] {
+  if (config.certfile.length === 0) return [];
+  const complaint = config.ciphers === null ? null : ciphersComplaint(config.ciphers);
+  if (complaint !== null)
+    return [problem("ciphers", `${quote(config.ciphers ?? "")} ${complaint}`)];
+  const read = readIdentities(config);
+  return read.ok
+    ? read.identities.flatMap((identity) => usageProblems(config, identity, read.ca))
+    : read.problems.map(({ setting, text }) => problem(publicName(setting), text));
+}
+
+/** The runtime refuses some that are well formed, such as those with keys that are too small. */
+function usageProblems(config: Config, identity: Identity, ca: string | null): Problem[] {
+  try {
+    makeTlsContext({ identities: [identity, identity], settings: config, ca, alpn: [] });
+    return [];
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    return [problem("certfile", `${identity.file} cannot be used: ${why}`)];
+  }
 }
 
 function directoryProblems(setting: string, paths: readonly string[]): Problem[] {

@@ -1,4 +1,5 @@
 /** Composes an edge process: the supervisor's messages, the pool of workers, the clients. */
+import { dirname } from "node:path";
 import { monotonic } from "../core/clock.ts";
 import type { Config } from "../config/config.ts";
 import { type PoolOptions, type StuckRequest, WorkerPool } from "../dispatch/pool.ts";
@@ -10,18 +11,24 @@ import {
   type WorkerSocket,
 } from "../dispatch/worker-port.ts";
 import type { EdgeSettings } from "../edge/context.ts";
+import { alpnProtocols } from "../edge/drivers/open.ts";
 import { Edge, type ListenerSpec } from "../edge/edge.ts";
 import { dropStartupCode } from "../net/footprint.ts";
 import { dieWithSupervisor } from "../net/lifeline.ts";
+import { TlsStore } from "../net/tls-store.ts";
 import { AccessLog } from "../observe/access-log.ts";
 import { LineSink } from "../observe/line-sink.ts";
-import { createLogger, type Logger } from "../observe/log.ts";
+import { createLogger, errorText, type Logger } from "../observe/log.ts";
 import { RESPONSE_WINDOW_BYTES } from "../wire/spec.ts";
 
 /** Descriptors that an edge needs besides its clients. */
 const DESCRIPTORS_RESERVED = 96;
 /** How long the access log may take at the end, milliseconds. */
 const LAST_LINES_MS = 1000;
+
+/** What apps get to end after their WebSockets were closed, before their worker ends: milliseconds, and of the graceful timeout at most. */
+const SOCKETS_LAST_MS = 1000;
+const SOCKETS_LAST_SHARE = 0.1;
 
 interface ConfigMessage {
   t: "config";
@@ -36,7 +43,7 @@ interface ConfigMessage {
 
 type ToEdge =
   | ConfigMessage
-  | { t: "drain-worker"; worker: number }
+  | { t: "drain-worker"; worker: number; deadlineMs?: number }
   | { t: "worker-gone"; worker: number }
   | { t: "no-workers"; reason: string }
   | { t: "reopen-logs" }
@@ -53,6 +60,7 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
   readonly #log: Logger;
   readonly #pool: WorkerPool;
   readonly #edge: Edge;
+  readonly #tls: TlsStore | null;
   readonly #entries = new Set<LinkEntry>();
   readonly #exit: (code: number) => never;
   #listening = false;
@@ -72,7 +80,9 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
       },
       monotonic.now,
     );
+    this.#tls = config.certfile.length === 0 ? null : this.#openTls(message);
     this.#edge = new Edge({
+      tls: this.#tls,
       settings: edgeSettings(message),
       backend: this.#pool,
       accessLog: openAccessLog(config, this.#log),
@@ -86,7 +96,7 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
   receive(message: ToEdge): void {
     switch (message.t) {
       case "drain-worker":
-        for (const { link } of this.#of(message.worker)) this.#pool.drain(link);
+        for (const { link } of this.#of(message.worker)) this.#drain(link, message.deadlineMs);
         break;
       case "worker-gone":
         for (const entry of this.#of(message.worker)) entry.socket.terminate();
@@ -108,6 +118,7 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
         // After a reload: what may change while it runs.
         this.#edge.settings = edgeSettings(message);
         this.#pool.options = poolOptions(message.config);
+        this.#tls?.reload(message.config);
         break;
     }
   }
@@ -143,16 +154,53 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
     this.#log.error(`a worker was refused: ${why}`);
   }
 
+  /** The first edge speaks for all. */
+  #openTls({ config, index, socketPath }: ConfigMessage): TlsStore {
+    try {
+      return new TlsStore({
+        settings: config,
+        alpn: alpnProtocols(config.http2),
+        directory: dirname(socketPath),
+        log: (level, text) => {
+          if (index === 0) this.#log[level](text);
+        },
+        replaced: () => this.#edge.renewCertificates(),
+      });
+    } catch (error) {
+      // They were good when the supervisor looked: the next edge may find them so again.
+      this.#log.error(`no TLS: ${errorText(error)}`);
+      return this.#exit(1);
+    }
+  }
+
   /** Clients are accepted from the first worker on: before, they wait in the kernel. */
   #listen(): void {
     if (this.#listening || this.#stopping) return;
     this.#listening = true;
     for (const listener of this.#message.listeners) this.#edge.listen(listener);
+    if (this.#message.config.http3 && this.#message.index === 0) void this.#listenQuic();
     dropStartupCode();
+  }
+
+  /** By the first edge alone: the packets of one client must all come to one process. */
+  async #listenQuic(): Promise<void> {
+    for (const { kind, address, redirectTo } of this.#message.listeners) {
+      if (kind !== "tcp" || redirectTo !== null) continue;
+      const failed = await this.#edge.listenQuic(address);
+      if (failed !== null) this.#log.error(`no HTTP/3 on ${address} (UDP): ${failed}`);
+    }
   }
 
   #of(worker: number): LinkEntry[] {
     return [...this.#entries].filter((entry) => entry.link.facts.worker === worker);
+  }
+
+  /** The WebSockets of a worker that is replaced stay until they close, or its time is nearly over. */
+  #drain(link: WorkerLink, deadlineMs: number | undefined): void {
+    this.#pool.drain(link);
+    if (deadlineMs === undefined) return;
+    const lastMs = Math.min(SOCKETS_LAST_MS, deadlineMs * SOCKETS_LAST_SHARE);
+    setTimeout(() => this.#pool.closeSockets(link), deadlineMs - lastMs);
   }
 
   #stuck(link: WorkerLink, what: StuckRequest): void {
@@ -169,6 +217,10 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
       ...this.#edge.counts,
       dispatch: this.#pool.counts,
       queue: this.#pool.queueSize,
+      tls: this.#edge.tlsCounts,
+      certificates: this.#tls?.identities.map(({ file, names, notAfter }) => {
+        return { file, names, expiresAt: notAfter };
+      }),
       workers: this.#pool.links.map((link) => ({
         worker: link.facts.worker,
         open: link.open,
@@ -232,6 +284,13 @@ function edgeSettings(message: ConfigMessage): EdgeSettings {
     descriptorsMax,
     heldBytesExtra: config.responseBufferBytes - RESPONSE_WINDOW_BYTES,
     underscoreHeaders: config.underscoreHeaders,
+    http2: config.http2,
+    h2StreamsMax: config.http2Streams,
+    wsMessageBytesMax: config.wsMaxSizeBytes,
+    wsPingIntervalMs: config.wsPingIntervalMs,
+    wsPingTimeoutMs: config.wsPingTimeoutMs,
+    wsCloseTimeoutMs: config.wsCloseTimeoutMs,
+    wsDeflate: config.wsPerMessageDeflate,
   };
 }
 

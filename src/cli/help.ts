@@ -19,6 +19,10 @@ const HEAD = `keelback [serve] [APP] [options]
 
   Serves a Python web app. APP is module:attribute, module, or module:factory();
   without it the project in the current directory is recognised.
+
+keelback cert [NAME...]
+
+  Makes a certificate for development (localhost by default).
 `;
 
 const FOOT = `Every option is also a variable (KEELBACK_WORKERS=4) and a key of keelback.toml or of

@@ -1,6 +1,7 @@
 /** `--print-config`: every setting, its value, and where it came from. Pure. */
-import type { Config, Sources } from "../config/config.ts";
+import type { Config, Sources, Value } from "../config/config.ts";
 import { SETTING_ROWS } from "../config/config.ts";
+import type { OptionSpec } from "../config/spec.ts";
 import { SECTIONS } from "../config/spec.ts";
 import { formatValue } from "../config/values.ts";
 
@@ -11,7 +12,7 @@ export function printConfig(config: Config, sources: Sources): string {
   for (const section of SECTIONS) {
     const rows = SETTING_ROWS.filter(({ spec }) => spec.section === section);
     const lines = rows.map(({ key, name, spec }) => {
-      const left = `  ${name.padEnd(nameWidth)}  ${formatValue(spec, config[key])}`;
+      const left = `  ${name.padEnd(nameWidth)}  ${formatValue(spec, shown(spec, config[key]))}`;
       return `${left.padEnd(nameWidth + 28)}  ${sources[key].name}\n`;
     });
     if (lines.length > 0) parts.push(`${section}\n${lines.join("")}`);
@@ -24,9 +25,13 @@ export function printConfig(config: Config, sources: Sources): string {
  */
 export function printConfigJson(config: Config, sources: Sources): string {
   const entries = SETTING_ROWS.map(({ key, name, spec }) => {
-    const value = config[key];
+    const value = shown(spec, config[key]);
     const { kind, name: from } = sources[key];
     return [name, { value, text: formatValue(spec, value), source: kind, from }];
   });
   return `${JSON.stringify(Object.fromEntries(entries), null, 2)}\n`;
+}
+
+function shown(spec: OptionSpec, value: Value): Value {
+  return spec.secret === true && value !== null ? "(secret)" : value;
 }

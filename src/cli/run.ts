@@ -4,6 +4,10 @@ import { parseCommand, problemText } from "./command.ts";
 
 /** Resolves with the exit code when the command is over. */
 export async function runCommand(argv: readonly string[]): Promise<number> {
+  if (argv[0] === "cert" && !argv.some((word) => word === "--help" || word === "-h")) {
+    const { makeCertificate } = await import("./cert.ts");
+    return makeCertificate(argv.slice(1));
+  }
   const command = parseCommand(argv);
   switch (command.name) {
     case "help":

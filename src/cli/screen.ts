@@ -21,7 +21,7 @@ export function screen(input: ScreenInput): string {
     ["app", appText(input)],
     ["python", pythonText(input)],
     ["workers", workersText(input)],
-    ...input.listeners.map((listener) => ["listening", addressText(listener)]),
+    ...input.listeners.map((listener) => ["listening", addressText(listener, isTls(input))]),
   ];
   const body = rows.map(([name = "", text = ""]) => `  ${name.padEnd(10)} ${text}\n`).join("");
   return `keelback ${VERSION}\n${body}  Ready in ${Math.round(input.readyMs)} ms\n`;
@@ -34,7 +34,7 @@ export function screenFields(input: ScreenInput): Record<string, string | number
     app: appText(input),
     python: pythonText(input),
     workers: workersText(input),
-    listening: input.listeners.map(addressText).join(" "),
+    listening: input.listeners.map((listener) => addressText(listener, isTls(input))).join(" "),
     ready_ms: Math.round(input.readyMs),
   };
 }
@@ -62,9 +62,15 @@ function kindOf(facts: AppFacts): "asyncio" | "threads" {
   return facts.interface === "asgi" ? "asyncio" : "threads";
 }
 
+function isTls({ config }: ScreenInput): boolean {
+  return config.certfile.length > 0;
+}
+
 /** As a client writes it. */
-export function addressText({ kind, address }: Listener): string {
-  return kind === "tcp" ? `http://${address}` : `unix:${address}`;
+export function addressText({ kind, address, redirectTo }: Listener, tls: boolean): string {
+  if (kind === "unix") return `unix:${address}`;
+  if (redirectTo !== null) return `http://${address} (sends clients to HTTPS)`;
+  return `${tls ? "https" : "http"}://${address}`;
 }
 
 export function failureScreen(failure: Failure): string {

@@ -10,7 +10,7 @@ import { dropStartupCode } from "../net/footprint.ts";
 import type { Config } from "../config/config.ts";
 import type { Problem } from "../config/problem.ts";
 import type { Listener } from "../net/open-result.ts";
-import { closeListeners, openListeners } from "../net/sockets.ts";
+import { closeListeners } from "../net/sockets.ts";
 import type { Logger } from "../observe/log.ts";
 import { createLogger, errorText } from "../observe/log.ts";
 import { failureText } from "../supervisor/failure.ts";
@@ -20,11 +20,12 @@ import { listenForSignals } from "../supervisor/signals.ts";
 import type { AppFacts } from "../supervisor/conversation.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { hasTerminal } from "../supervisor/terminal.ts";
-import { checkConfig } from "./check.ts";
+import { certificateWarnings, checkConfig } from "./check.ts";
 import type { Command, Settings } from "./command.ts";
 import { EXIT_USAGE, problemText } from "./command.ts";
 import { detectApp } from "./detect.ts";
 import { findInterpreter } from "./interpreter.ts";
+import { openAddresses } from "./listeners.ts";
 import { failureScreen, screen, screenFields } from "./screen.ts";
 
 const EXIT_FAILED = 1;
@@ -57,8 +58,9 @@ export async function serve(settings: Settings, options: ServeOptions): Promise<
   const { config } = plan;
   const log = createLogger(config.logLevel, config.logFormat);
   for (const note of settings.notes) log.info(`note: ${note}`);
+  for (const warning of certificateWarnings(config)) log.warning(warning);
   if (options.mode === "check") return check(plan, log);
-  const opened = await openListeners(config.bind, config.backlog);
+  const opened = await openAddresses(config);
   if (!opened.ok) {
     const { message, remedy } = opened.failure;
     write(`keelback: ${message}\nhint: ${remedy}\n`);

@@ -157,7 +157,9 @@ class Scanner implements ScannedArgv {
     const taken =
       row.key === "help"
         ? next === "all" || ROWS.some((other) => other.name === next || other.flags.includes(next))
-        : next === "-" || next.includes("/") || next.endsWith(".log");
+        : row.spec.type === "duration"
+          ? /^-?\d/.test(next)
+          : next === "-" || next.includes("/") || next.endsWith(".log");
     if (!taken) return null;
     this.#at += 1;
     return next;

@@ -15,6 +15,7 @@ export const BIND_ALLOWED = "HOST:PORT, :PORT, PORT, [V6]:PORT, unix:PATH or fd:
 
 export const HOST_DEFAULT = "127.0.0.1";
 export const PORT_DEFAULT = 8000;
+export const TLS_PORT_DEFAULT = 8443;
 /** sun_path holds 108 bytes with its final NUL (unix(7)). */
 const UNIX_PATH_BYTES_MAX = 107;
 /** Underscores are no host name's, but container names have them. */
@@ -35,6 +36,16 @@ export function parseBind(text: string): BindResult {
   if (/^unix:/i.test(text)) return parseUnix(text.slice(5));
   if (/^\.{0,2}\//.test(text)) return parseUnix(text);
   return parseTcp(text);
+}
+
+/** The address of redirect-http: a port alone is on the host of the first TCP address. */
+export function parseRedirect(text: string, binds: readonly Bind[]): BindResult {
+  const beside = binds.find((bind) => bind.kind === "tcp");
+  const alone = /^:?\d+$/.test(text) && beside?.kind === "tcp";
+  const host = alone ? `${formatHost(beside.host)}:` : "";
+  const read = parseBind(`${host}${alone ? text.replace(":", "") : text}`);
+  if ("complaint" in read || read.bind.kind === "tcp") return read;
+  return { complaint: "is no PORT or ADDRESS:PORT" };
 }
 
 /** The address as a person writes it; parseBind reads it back. */

@@ -124,6 +124,7 @@ export const OPTIONS = {
   },
   pythonpath: {
     type: "paths",
+    base: "app",
     default: [],
     aliases: ["--app-dir"],
     meta: "DIR",
@@ -226,6 +227,213 @@ export const OPTIONS = {
       "One edge keeps several workers of a fast app busy; each further one costs about 40 MB " +
       "and has a queue of its own.",
     counterparts: { granian: "--runtime-threads", uwsgi: "--http-processes" },
+  },
+  certfile: {
+    type: "paths",
+    base: "current",
+    default: [],
+    aliases: ["--ssl-certfile", "--ssl-certificate"],
+    meta: "FILE",
+    common: true,
+    section: "TLS",
+    reload: "live",
+    summary: "certificate with its chain (PEM): serve HTTPS (repeatable)",
+    why:
+      "The server's own certificate first, then the intermediate ones; the key may be in the " +
+      "same file. With several, the client's SNI name chooses by the names in the " +
+      "certificates, and the first is for everybody else. Read again on reload and when a " +
+      "file changes. Unix sockets stay plain: a proxy on this machine speaks on them. " +
+      "`keelback cert` makes one for development.",
+    counterparts: {
+      gunicorn: "--certfile",
+      uvicorn: "--ssl-certfile",
+      granian: "--ssl-certificate",
+      hypercorn: "--certfile",
+      uwsgi: "--https",
+    },
+  },
+  keyfile: {
+    type: "paths",
+    base: "current",
+    default: [],
+    aliases: ["--ssl-keyfile"],
+    meta: "FILE",
+    common: true,
+    section: "TLS",
+    reload: "live",
+    summary: "private key of a certificate (PEM, repeatable)",
+    why:
+      "Without it the key is looked for in the certificate's file. Which key belongs to which " +
+      "certificate is seen from the keys themselves.",
+    counterparts: {
+      gunicorn: "--keyfile",
+      uvicorn: "--ssl-keyfile",
+      granian: "--ssl-keyfile",
+      hypercorn: "--keyfile",
+      uwsgi: "--https",
+    },
+  },
+  keyfilePassword: {
+    type: "string",
+    default: null,
+    secret: true,
+    aliases: ["--ssl-keyfile-password"],
+    meta: "TEXT",
+    section: "TLS",
+    reload: "live",
+    summary: "password of encrypted private keys",
+    why:
+      "Better given as a variable: everybody on the machine can read command lines. One " +
+      "password for all keys.",
+    counterparts: {
+      uvicorn: "--ssl-keyfile-password",
+      granian: "--ssl-keyfile-password",
+      hypercorn: "--keyfile-password",
+    },
+  },
+  certReqs: {
+    type: "choice",
+    choices: ["none", "optional", "required"],
+    default: "none",
+    translate: {
+      "0": "none",
+      "1": "optional",
+      "2": "required",
+      CERT_NONE: "none",
+      CERT_OPTIONAL: "optional",
+      CERT_REQUIRED: "required",
+    },
+    aliases: ["--ssl-cert-reqs"],
+    section: "TLS",
+    reload: "live",
+    summary: "whether clients must show a certificate",
+    why:
+      "`optional`: a client may show one. One that is shown and not valid is refused in both " +
+      "cases, with 400. What a client has shown is in the environ (SSL_CLIENT_VERIFY, " +
+      "SSL_CLIENT_S_DN, ...) and in the tls extension of the scope.",
+    counterparts: {
+      gunicorn: "--cert-reqs",
+      uvicorn: "--ssl-cert-reqs",
+      granian: "--ssl-client-verify",
+      hypercorn: "--verify-mode",
+      uwsgi: "--https",
+    },
+  },
+  caCerts: {
+    type: "path",
+    default: null,
+    aliases: ["--ssl-ca-certs", "--ssl-ca"],
+    meta: "FILE",
+    section: "TLS",
+    reload: "live",
+    summary: "authorities that client certificates must come from (PEM)",
+    why: "Only these: the public ones that browsers trust say nothing about your clients.",
+    counterparts: {
+      gunicorn: "--ca-certs",
+      uvicorn: "--ssl-ca-certs",
+      granian: "--ssl-ca",
+      hypercorn: "--ca-certs",
+      uwsgi: "--https",
+    },
+  },
+  ciphers: {
+    type: "string",
+    default: null,
+    aliases: ["--ssl-ciphers"],
+    meta: "LIST",
+    section: "TLS",
+    reload: "live",
+    summary: "cipher suites of TLS 1.2, in OpenSSL's notation",
+    why:
+      "Without it: ECDHE with AES-GCM or ChaCha20-Poly1305, which HTTP/2 asks for and every " +
+      "client of the last ten years has. The suites of TLS 1.3 are always on.",
+    counterparts: {
+      gunicorn: "--ciphers",
+      uvicorn: "--ssl-ciphers",
+      hypercorn: "--ciphers",
+      uwsgi: "--https",
+    },
+  },
+  tlsMin: {
+    type: "choice",
+    choices: ["1.2", "1.3"],
+    default: "1.2",
+    translate: { "tls1.2": "1.2", "tls1.3": "1.3" },
+    aliases: ["--ssl-protocol-min"],
+    section: "TLS",
+    reload: "live",
+    summary: "oldest version of TLS",
+    why: "RFC 8996 forbids 1.0 and 1.1. Some libraries in use still end at 1.2.",
+    counterparts: { granian: "--ssl-protocol-min", uvicorn: "--ssl-version" },
+  },
+  http2: {
+    type: "boolean",
+    default: true,
+    section: "TLS",
+    reload: "live",
+    summary: "serve HTTP/2: over TLS by ALPN, on plain ports to clients that begin with it",
+    why:
+      "Browsers get many requests at once over one connection. Clients that speak HTTP/1.1 " +
+      "are served on the same ports. New connections only.",
+    counterparts: { granian: "--http", gunicorn: "--http-protocols", uvicorn: "--http2" },
+  },
+  http2Streams: {
+    type: "integer",
+    default: 128,
+    min: 1,
+    max: 10_000,
+    section: "Limits",
+    reload: "live",
+    summary: "requests that an HTTP/2 connection may have under way",
+    why: "RFC 9113 advises not less than 100. Each may hold a response window of memory.",
+    counterparts: {
+      granian: "--http2-max-concurrent-streams",
+      gunicorn: "--http2-max-concurrent-streams",
+      hypercorn: "h2_max_concurrent_streams",
+    },
+  },
+  http3: {
+    type: "boolean",
+    default: false,
+    section: "TLS",
+    reload: "restart",
+    summary: "serve HTTP/3 too, at the UDP ports beside the TCP ones of bind",
+    why:
+      "Clients that come by TCP are told of it (Alt-Svc) and use it the next time; a firewall " +
+      "must let UDP through. The first edge alone serves it. The runtime calls its QUIC " +
+      "experimental, and it has limits: no client can be made to wait with its upload, so what " +
+      "the app does not take at once waits in temporary files (TMPDIR, 4 GiB at most); heads " +
+      "beyond 64 KiB end the connection; clients that name no host see the certificate of the " +
+      "start until a restart; no WebSockets, no client certificates, no early data (0-RTT).",
+    counterparts: { hypercorn: "--quic-bind" },
+  },
+  redirectHttp: {
+    type: "string",
+    default: null,
+    meta: "PORT",
+    section: "TLS",
+    reload: "restart",
+    summary: "plain HTTP on PORT or ADDRESS:PORT, which sends clients to HTTPS",
+    why:
+      "Answers 308 with the same host and path, and nothing else. A port alone is on the " +
+      "first address of bind.",
+    counterparts: { hypercorn: "--insecure-bind", uwsgi: "--http-to-https" },
+  },
+  hstsMs: {
+    type: "duration",
+    default: 0,
+    min: SECOND,
+    max: 2 * 366 * DAY,
+    zero: "no such header",
+    bare: "31536000",
+    meta: "TIME",
+    section: "TLS",
+    reload: "live",
+    summary: "send Strict-Transport-Security: browsers then use HTTPS only",
+    why:
+      "Off by default: browsers remember it, and a site that gives up HTTPS is then lost for " +
+      "that time. The flag alone means a year. An app's own header stays.",
+    counterparts: { hypercorn: "HTTPToHTTPSRedirectMiddleware", uwsgi: "--add-header" },
   },
   workers: {
     type: "integer",
@@ -342,6 +550,7 @@ export const OPTIONS = {
   },
   reloadDir: {
     type: "paths",
+    base: "app",
     default: [],
     meta: "DIR",
     section: "Development",
@@ -639,6 +848,74 @@ export const OPTIONS = {
       "A response up to this size frees its worker at once, however slow the client is. " +
       "Beyond it the app waits.",
     counterparts: {},
+  },
+  wsMaxSizeBytes: {
+    type: "bytes",
+    default: 16 * MIB,
+    min: 1,
+    max: GIB,
+    zero: "no limit",
+    section: "WebSocket",
+    reload: "live",
+    summary: "largest WebSocket message that is accepted",
+    why:
+      "Counted after decompression, and before anything larger is made. The connection of a " +
+      "client that sends more is closed with code 1009.",
+    counterparts: {
+      uvicorn: "--ws-max-size",
+      granian: "16 MiB",
+      hypercorn: "websocket_max_message_size",
+    },
+  },
+  wsPerMessageDeflate: {
+    type: "boolean",
+    default: true,
+    section: "WebSocket",
+    reload: "live",
+    summary: "compress WebSocket messages for clients that offer it",
+    why:
+      "With a window of 4 KiB that lives on between messages, and memory that is shared by all " +
+      "connections. Messages below 64 bytes are never compressed.",
+    counterparts: { uvicorn: "--ws-per-message-deflate" },
+  },
+  wsPingIntervalMs: {
+    type: "duration",
+    default: 20 * SECOND,
+    min: 100,
+    max: DAY,
+    zero: "no pings",
+    section: "WebSocket",
+    reload: "live",
+    summary: "silence after which a WebSocket client is pinged",
+    why:
+      "Below the 60 s after which load balancers drop idle connections; it also finds clients " +
+      "that are gone without a word.",
+    counterparts: { uvicorn: "--ws-ping-interval", hypercorn: "--websocket-ping-interval" },
+  },
+  wsPingTimeoutMs: {
+    type: "duration",
+    default: 20 * SECOND,
+    min: 100,
+    max: DAY,
+    zero: "no answer is needed",
+    section: "WebSocket",
+    reload: "live",
+    summary: "how long a WebSocket client may stay silent after a ping",
+    why:
+      "Anything that it sends counts as an answer. Time in which the app does not read, or the " +
+      "client only takes what is sent, does not count.",
+    counterparts: { uvicorn: "--ws-ping-timeout" },
+  },
+  wsCloseTimeoutMs: {
+    type: "duration",
+    default: 10 * SECOND,
+    min: 100,
+    max: DAY,
+    section: "WebSocket",
+    reload: "live",
+    summary: "how long a WebSocket client may take to answer a close",
+    why: "Then the connection is closed without its answer.",
+    counterparts: { uvicorn: "10 s" },
   },
   accessLog: {
     type: "logfile",

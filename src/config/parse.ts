@@ -115,7 +115,8 @@ class Parser {
   #read(row: OptionRow, given: Given): { value: Value; note?: string } | null {
     const read = readValue(row.spec, given.words, this.#context);
     if ("value" in read) return read;
-    const word = read.text ?? given.words.at(-1) ?? "";
+    const secret = row.spec.secret === true;
+    const word = secret ? "(secret)" : (read.text ?? given.words.at(-1) ?? "");
     const where = { source: given.source, allowed: allowedText(row.spec) };
     this.#problems.push(wrongValue(row.name, word === OFF ? "false" : word, read.complaint, where));
     return null;
@@ -178,13 +179,14 @@ class Parser {
     this.#resolved.set("bind", { value, source: strongest.source });
   }
 
-  /** Paths about the app start at its directory. */
+  /** Paths about the app start at its directory, others where the command is started. */
   #placePaths(): void {
-    const directory = this.#get("chdir").value as string;
+    const bases = { app: this.#get("chdir").value as string, current: this.#context.cwd };
     for (const row of ROWS) {
       if (row.spec.type !== "paths") continue;
+      const base = bases[row.spec.base];
       const { value, source } = this.#get(row.key);
-      const paths = (value as readonly string[]).map((path) => resolve(directory, path));
+      const paths = (value as readonly string[]).map((path) => resolve(base, path));
       this.#resolved.set(row.key, { value: paths, source });
     }
   }

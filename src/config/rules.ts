@@ -8,6 +8,8 @@ import type { Config, SettingKey, Sources } from "./config.ts";
 import { publicName, SETTING_ROWS } from "./config.ts";
 import type { Problem } from "./problem.ts";
 import { problem, quote } from "./problem.ts";
+import { from, TLS_RULES, tlsDefaults, tlsNotes } from "./tls-rules.ts";
+import type { Case, Rule } from "./tls-rules.ts";
 import { formatBytes } from "./values.ts";
 
 export interface Judged {
@@ -17,14 +19,8 @@ export interface Judged {
   readonly notes: readonly string[];
 }
 
-interface Case {
-  readonly config: Config;
-  readonly sources: Sources;
-}
-/** The setting that is wrong, and the rest of the sentence; null when the rule holds. */
-type Rule = (settings: Case) => { readonly key: SettingKey; readonly text: string } | null;
-
 const RULES: readonly Rule[] = [
+  ...TLS_RULES,
   ({ config, sources }) => {
     const complaint = config.app === null ? null : appComplaint(config.app);
     if (complaint === null) return null;
@@ -147,11 +143,12 @@ function notesOf({ config, sources }: Case): string[] {
   if (config.accessLog === null && flag("accessLogFormat")) {
     notes.push("access-log-format has no effect without --access-log");
   }
-  return notes;
+  return [...notes, ...tlsNotes({ config, sources })];
 }
 
-export function checkRules(config: Config, sources: Sources): Judged {
-  const settings: Case = { config, sources };
+export function checkRules(given: Config, givenSources: Sources): Judged {
+  const settings = tlsDefaults({ config: given, sources: givenSources });
+  const { config, sources } = settings;
   const problems: Problem[] = [];
   for (const rule of RULES) {
     const broken = rule(settings);
@@ -181,12 +178,12 @@ export interface ReloadPlan {
 
 export function planReload(before: Config, after: Config): ReloadPlan {
   const changed = SETTING_ROWS.filter(({ key }) => !Bun.deepEquals(before[key], after[key]));
+  // Other certificates apply at once; a socket that is plain does not become one of TLS.
+  const switched = (before.certfile.length === 0) !== (after.certfile.length === 0);
+  const isLive = ({ key, spec }: (typeof changed)[number]): boolean =>
+    spec.reload === "live" && !(switched && spec.section === "TLS" && key !== "hstsMs");
   return {
-    live: changed.filter(({ spec }) => spec.reload === "live").map(({ key }) => key),
-    restart: changed.filter(({ spec }) => spec.reload === "restart").map(({ key }) => key),
+    live: changed.filter((row) => isLive(row)).map(({ key }) => key),
+    restart: changed.filter((row) => !isLive(row)).map(({ key }) => key),
   };
-}
-
-function from(sources: Sources, key: SettingKey): string {
-  return `(from ${sources[key].name})`;
 }

@@ -8,10 +8,12 @@ export const SECTIONS = [
   "App",
   "Python",
   "Network",
+  "TLS",
   "Workers",
   "Development",
   "Timeouts",
   "Limits",
+  "WebSocket",
   "Logs",
   "Headers",
   "Command",
@@ -23,6 +25,7 @@ export interface Counterparts {
   readonly gunicorn?: string;
   readonly uvicorn?: string;
   readonly granian?: string;
+  readonly hypercorn?: string;
   readonly uwsgi?: string;
 }
 
@@ -55,6 +58,8 @@ interface Row {
   readonly platform?: { readonly variable: string; readonly prefix?: string };
   /** `--no-NAME` exists for a value that is no boolean and turns the thing off. */
   readonly negatable?: true;
+  /** Never printed. */
+  readonly secret?: true;
   /** The value may be left out; the flag alone means this. */
   readonly bare?: string;
   /** `live`: a reload (SIGHUP) applies a changed value; `restart`: the server must be restarted. */
@@ -124,9 +129,10 @@ export interface ListSpec extends Row {
   readonly type: "list";
   readonly default: readonly string[];
 }
-/** Paths made absolute: from the app's directory (`chdir`), since they are about the app. */
+/** Paths made absolute: from the app's directory (`chdir`) when they are about the app. */
 export interface PathListSpec extends Row {
   readonly type: "paths";
+  readonly base: "app" | "current";
   readonly default: readonly string[];
 }
 export interface MapSpec extends Row {

@@ -27,11 +27,28 @@ export const ERRORS = {
     close: true,
     text: "A TLS handshake came to a plain HTTP port.",
   },
+  "http-on-tls-port": {
+    status: 400,
+    close: true,
+    text: "A plain HTTP request came to an HTTPS port.",
+  },
+  "client-certificate-missing": {
+    status: 400,
+    close: true,
+    text: "A client certificate is required.",
+  },
+  "client-certificate-invalid": {
+    status: 400,
+    close: true,
+    text: "The client certificate is not valid here.",
+  },
   "h2-preface-unsupported": {
     status: 505,
     close: true,
     text: "HTTP/2 is not spoken on this port.",
   },
+  "h2-broken": { status: 400, close: true, text: "The client broke the rules of HTTP/2." },
+  "h2-flood": { status: 429, close: true, text: "The client floods its HTTP/2 connection." },
   "line-ending-invalid": { status: 400, close: true, text: "A line does not end with CR LF." },
   "header-name-invalid": { status: 400, close: true, text: "A header name is not a token." },
   "header-value-invalid": {
@@ -45,6 +62,7 @@ export const ERRORS = {
   "host-missing": { status: 400, close: true, text: "An HTTP/1.1 request needs a Host header." },
   "host-duplicate": { status: 400, close: true, text: "There is more than one Host header." },
   "host-invalid": { status: 400, close: true, text: "The Host header is malformed." },
+  "host-mismatch": { status: 400, close: true, text: "Host and :authority differ." },
   "content-type-duplicate": {
     status: 400,
     close: true,
@@ -59,6 +77,11 @@ export const ERRORS = {
     status: 400,
     close: true,
     text: "There is more than one Content-Length.",
+  },
+  "content-length-mismatch": {
+    status: 400,
+    close: true,
+    text: "The body is not as long as Content-Length says.",
   },
   "transfer-encoding-unsupported": {
     status: 501,
@@ -85,9 +108,29 @@ export const ERRORS = {
     close: true,
     text: "Only the expectation 100-continue is known.",
   },
+  "pseudo-header-invalid": {
+    status: 400,
+    close: true,
+    text: "The pseudo-header fields are not those of a request.",
+  },
+  "header-connection-specific": {
+    status: 400,
+    close: true,
+    text: "A header of HTTP/1.1 connections came over HTTP/2.",
+  },
   "chunk-invalid": { status: 400, close: true, text: "The chunked body is malformed." },
   "trailer-invalid": { status: 400, close: true, text: "The trailer section is malformed." },
   "trailer-too-large": { status: 431, close: true, text: "The trailer section is too large." },
+  "websocket-handshake-invalid": {
+    status: 400,
+    close: true,
+    text: "The WebSocket handshake is malformed.",
+  },
+  "websocket-version": {
+    status: 426,
+    close: true,
+    text: "Only version 13 of the WebSocket protocol is spoken here.",
+  },
   "connect-refused": { status: 501, close: true, text: "CONNECT is not served." },
   "body-too-large": {
     status: 413,
@@ -100,6 +143,11 @@ export const ERRORS = {
     status: 408,
     close: true,
     text: "The request body arrives below the minimum rate.",
+  },
+  "body-too-far-ahead": {
+    status: 503,
+    close: true,
+    text: "More of the request body waits for the app than can be kept.",
   },
   "queue-full": { status: 503, close: false, text: "Every worker is busy and the queue is full." },
   "queue-timeout": { status: 503, close: false, text: "No worker became free in time." },

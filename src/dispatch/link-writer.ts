@@ -1,7 +1,13 @@
 /** What an edge writes to one worker: frames gathered until the tick ends, and large parts of bodies through the ring. */
 import type { Exchange } from "../exchange/exchange.ts";
 import type { RequestHead } from "../proto/events.ts";
-import { Flag, FRAME_HEADER_BYTES, FrameType, RING_PART_BYTES_MIN } from "../wire/spec.ts";
+import {
+  Flag,
+  FRAME_HEADER_BYTES,
+  FrameType,
+  RING_PART_BYTES_MIN,
+  WS_MESSAGE_COST_BYTES,
+} from "../wire/spec.ts";
 import { Outbox, type Writable } from "./outbox.ts";
 import type { SharedMemory } from "./ring.ts";
 
@@ -60,6 +66,35 @@ export class LinkWriter {
     }
   }
 
+  /** Body bytes, at most `max`, read from a socket straight into the ring. Returns how many. */
+  bodyFrom(x: Exchange, fd: number, max: number): number {
+    let read = 0;
+    while (read < max) {
+      const part = Math.min(BODY_PART_BYTES, max - read);
+      const offset = this.#shared.putFrom(fd, part);
+      if (offset < 0) break;
+      this.#sharedPart(x, FrameType.SHARED_BODY, 0, 0, offset, this.#shared.received);
+      read += this.#shared.received;
+      if (this.#shared.received < part) break;
+    }
+    x.requestCredit -= read;
+    return read;
+  }
+
+  /** The last part of a WebSocket's message. In one piece: the worker needs it as one. */
+  message(x: Exchange, kind: number, piece: Buffer): void {
+    x.requestCredit -= piece.length + WS_MESSAGE_COST_BYTES;
+    const offset = piece.length < RING_PART_BYTES_MIN ? -1 : this.#shared.put(piece);
+    if (offset >= 0) {
+      return this.#sharedPart(x, FrameType.MESSAGE, Flag.SHARED, kind, offset, piece.length);
+    }
+    const out = this.#out;
+    out.reserve(FRAME_HEADER_BYTES);
+    out.header(piece.length, x.stream, FrameType.MESSAGE, 0, kind);
+    out.payload(piece);
+    this.#touch();
+  }
+
   credit(stream: number, bytes: number): void {
     const out = this.#out;
     out.reserve(FRAME_HEADER_BYTES + 4);
@@ -102,12 +137,27 @@ export class LinkWriter {
   #putBody(x: Exchange, part: Buffer, end: boolean): boolean {
     const offset = this.#shared.put(part);
     if (offset < 0) return false;
-    const payload = Buffer.allocUnsafe(12);
-    payload.writeUInt32LE(offset, 0);
-    payload.writeUInt32LE(part.length, 4);
-    payload.writeUInt32LE(this.#shared.used, 8);
-    this.frame(FrameType.SHARED_BODY, x.stream, 0, payload, end ? Flag.END : 0);
+    const flags = end ? Flag.END : 0;
+    this.#sharedPart(x, FrameType.SHARED_BODY, flags, 0, offset, part.length);
     return true;
+  }
+
+  /** A frame that names what was put into the ring last. */
+  #sharedPart(
+    x: Exchange,
+    type: Type,
+    flags: number,
+    aux: number,
+    offset: number,
+    bytes: number,
+  ): void {
+    const out = this.#out;
+    out.reserve(FRAME_HEADER_BYTES + 12);
+    out.header(12, x.stream, type, flags, aux);
+    out.at = out.chunk.writeUInt32LE(offset, out.at);
+    out.at = out.chunk.writeUInt32LE(bytes, out.at);
+    out.at = out.chunk.writeUInt32LE(this.#shared.used, out.at);
+    this.#touch();
   }
 
   #touch(): void {

@@ -3,13 +3,13 @@
  * queue, and settles what becomes of requests when a worker goes.
  *
  * Loss rules: a request that a dead worker had not begun is always sent to another one; a begun one only when its method is safe and no
- * byte of the response has come; otherwise the client gets 502.
+ * byte of the response has come; otherwise the client gets 502. A WebSocket's handshake that was begun is never sent again.
  */
 import { copyBytes } from "../core/bytes.ts";
-import { CancelReason } from "../wire/spec.ts";
+import { CancelReason, Flag, ResetReason } from "../wire/spec.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { HeadForm, RequestHead } from "../proto/events.ts";
-import { Stage, type Backend, type Exchange } from "../exchange/exchange.ts";
+import { Accepted, Stage, type Backend, type Exchange } from "../exchange/exchange.ts";
 import { DispatchQueue } from "./queue.ts";
 import type { LinkOwner, WorkerLink } from "./worker-link.ts";
 
@@ -17,6 +17,8 @@ import type { LinkOwner, WorkerLink } from "./worker-link.ts";
 const ATTEMPTS_MAX = 3;
 /** Body bytes that are taken from the client of a request that no worker has yet. */
 const QUEUED_BODY_BYTES_MAX = 64 * 1024;
+/** RFC 6455 section 7.4.1 and its registry: the client may come again at once. */
+const WS_SERVICE_RESTART = 1012;
 /** How long a full worker may go unlooked at while requests queue: it may have begun some without saying a word. */
 const PUMP_MS = 1;
 
@@ -120,6 +122,19 @@ export class WorkerPool implements Backend, LinkOwner {
     this.#checkDrained(link);
   }
 
+  /** Closes the WebSockets of a worker that is about to end (1012); tunnels are cut. */
+  closeSockets(link: WorkerLink): void {
+    for (const x of link.accepted()) {
+      if (x.accepted === Accepted.TUNNEL) {
+        this.cancel(x, CancelReason.SHUTDOWN);
+        x.onReset(ResetReason.CANCELLED);
+      } else {
+        this.sendWsClose(x, WS_SERVICE_RESTART, "");
+        x.onWsClose(WS_SERVICE_RESTART, "");
+      }
+    }
+  }
+
   /** There is no worker and none will come: what waits is refused, until a link is added. */
   giveUp(): void {
     this.#hopeless = true;
@@ -139,7 +154,7 @@ export class WorkerPool implements Backend, LinkOwner {
     x.attempts = 0;
     x.queuedMs = 0;
     x.requestCredit = QUEUED_BODY_BYTES_MAX;
-    const link = this.#queue.size === 0 ? this.#pick(x.form) : null;
+    const link = this.#queue.size === 0 ? this.#pick(x) : null;
     if (link !== null) {
       this.counts.dispatched += 1;
       link.start(x, head, constant);
@@ -160,6 +175,10 @@ export class WorkerPool implements Backend, LinkOwner {
     x.replay?.push(piece);
   }
 
+  receiveBody(x: Exchange, fd: number, max: number): number {
+    return x.stage === Stage.SENT ? (x.carrier as WorkerLink).receiveBody(x, fd, max) : 0;
+  }
+
   sendTrailers(x: Exchange, pairs: Uint8Array): void {
     x.bodyEnded = true;
     x.trailers = pairs;
@@ -168,6 +187,16 @@ export class WorkerPool implements Backend, LinkOwner {
 
   credit(x: Exchange, bytes: number): void {
     if (x.stage === Stage.SENT) (x.carrier as WorkerLink).credit(x, bytes);
+  }
+
+  sendMessage(x: Exchange, kind: number, piece: Buffer): void {
+    if (x.stage === Stage.SENT) (x.carrier as WorkerLink).sendMessage(x, kind, piece);
+  }
+
+  sendWsClose(x: Exchange, code: number, reason: string): void {
+    if (x.stage !== Stage.SENT) return;
+    (x.carrier as WorkerLink).sendWsClose(x, code, reason);
+    x.stage = Stage.OUT;
   }
 
   halfClosed(x: Exchange): void {
@@ -208,7 +237,7 @@ export class WorkerPool implements Backend, LinkOwner {
   /** Gives waiting requests to workers that have become free. */
   pump(): void {
     for (let x = this.#queue.peek(); x !== null; x = this.#queue.peek()) {
-      const link = this.#pick(x.form);
+      const link = this.#pick(x);
       if (link === null) break;
       this.#queue.shift();
       x.queuedMs += this.#now() - x.submittedAt;
@@ -265,8 +294,9 @@ export class WorkerPool implements Backend, LinkOwner {
     this.#stragglers.push({ link, since: now, what });
   }
 
-  /** The ready worker with the fewest requests; equal ones take turns. */
-  #pick(form: HeadForm): WorkerLink | null {
+  /** The ready worker with the fewest requests; equal ones take turns. A WebSocket goes to the one with the fewest of its kind. */
+  #pick({ form, flags }: Exchange): WorkerLink | null {
+    const upgrade = (flags & Flag.UPGRADE) !== 0;
     const links = this.#links;
     const count = links.length;
     let best: WorkerLink | null = null;
@@ -275,7 +305,10 @@ export class WorkerPool implements Backend, LinkOwner {
       if (at >= count) at = 0;
       const link = links[at]!;
       at += 1;
-      if (best !== null && link.open >= best.open) continue;
+      if (best !== null) {
+        const more = upgrade ? link.open - best.open : link.running - best.running;
+        if (more >= 0) continue;
+      }
       if (link.facts.form === form && link.accepts(this.#now)) {
         best = link;
         this.#next = at;
@@ -302,7 +335,7 @@ export class WorkerPool implements Backend, LinkOwner {
 
   /** Sends a request that came back: at once when a worker is free, else it goes first in the queue. */
   #again(x: Exchange): void {
-    const link = this.#pick(x.form);
+    const link = this.#pick(x);
     if (link !== null) {
       link.resend(x);
       x.onCredit();
@@ -319,7 +352,7 @@ export class WorkerPool implements Backend, LinkOwner {
     const replayable = x.replay !== null;
     x.stage = Stage.OUT;
     x.carrier = null;
-    const again = !begun || isSafe(x.method);
+    const again = !begun || (isSafe(x.method) && (x.flags & Flag.UPGRADE) === 0);
     if (again && !started && replayable && x.attempts < ATTEMPTS_MAX) {
       this.counts.retried += 1;
       this.#again(x);

@@ -3,6 +3,7 @@
  * (docs/protocol.md). One side writes a ring, the other reads it, in the same order; the only thing that both look at is the
  * counter of what has been read.
  */
+import { addressOf, receiveInto } from "../net/libc.ts";
 import {
   BOARD_BEGUN,
   BOARD_REQUEST_READ,
@@ -19,6 +20,10 @@ export class SharedMemory {
   readonly #requests: Buffer | null = null;
   /** Bytes used of the request ring, modulo 2^32. */
   #used = 0;
+  /** Where the request ring lies; 0 not asked yet. */
+  #address = 0;
+  /** The size of what `putFrom` has read. */
+  received = 0;
 
   constructor(board: Uint32Array, rings: Uint8Array | null) {
     this.#board = board;
@@ -47,17 +52,44 @@ export class SharedMemory {
 
   /** Puts a part of a request body into its ring. Returns its offset, or -1 when there is no room. */
   put(piece: Buffer): number {
-    const ring = this.#requests;
-    if (ring === null) return -1;
-    const size = piece.length + 2 * RING_MARGIN_BYTES;
+    const offset = this.#room(piece.length);
+    if (offset < 0) return -1;
+    piece.copy(this.#requests!, offset);
+    this.#take(offset, piece.length);
+    return offset;
+  }
+
+  /**
+   * Reads a part of a request body, at most `bytes`, from a socket into the ring. Returns its offset, or -1 when there is no
+   * room, or nothing
+   * to read; `received` is its size.
+   */
+  putFrom(fd: number, bytes: number): number {
+    const offset = this.#room(bytes);
+    if (offset < 0) return -1;
+    this.#address ||= addressOf(this.#requests!);
+    this.received = receiveInto(fd, this.#address + offset, bytes);
+    if (this.received <= 0) return -1;
+    this.#take(offset, this.received);
+    return offset;
+  }
+
+  /** Where a part of so many bytes would lie; -1 when there is no room. */
+  #room(bytes: number): number {
+    if (this.#requests === null) return -1;
+    const size = bytes + 2 * RING_MARGIN_BYTES;
     const free = RING_BYTES - ((this.#used - this.#board[BOARD_REQUEST_READ]!) >>> 0);
     const at = this.#used % RING_BYTES;
     const skipped = at + size > RING_BYTES ? RING_BYTES - at : 0;
     if (skipped + size > free) return -1;
-    this.#used = (this.#used + skipped + size) >>> 0;
-    const offset = (skipped > 0 ? 0 : at) + RING_MARGIN_BYTES;
-    piece.copy(ring, offset);
-    return offset;
+    return (skipped > 0 ? 0 : at) + RING_MARGIN_BYTES;
+  }
+
+  /** Counts a part at `offset`, where `#room` has put it, and what was skipped before it. */
+  #take(offset: number, bytes: number): void {
+    const skipped =
+      (offset - RING_MARGIN_BYTES - (this.#used % RING_BYTES) + RING_BYTES) % RING_BYTES;
+    this.#used = (this.#used + skipped + bytes + 2 * RING_MARGIN_BYTES) >>> 0;
   }
 
   /** The count behind the part that was put last. */

@@ -2,27 +2,24 @@
  * One worker as an edge sees it: the requests that are with it, what it says about them, and whether it may get one more.
  * What is parked behind a slow request all the same the worker gives back.
  */
-import type { HeadForm, RequestHead } from "../proto/events.ts";
-import { type Exchange, type FileSpan, Stage } from "../exchange/exchange.ts";
+import type { RequestHead } from "../proto/events.ts";
+import { Accepted, type Exchange, type FileSpan, Stage } from "../exchange/exchange.ts";
 import { FrameDecoder, type FrameSink } from "../wire/frames.ts";
-import { Flag, FrameType, REQUEST_WINDOW_BYTES, RESPONSE_WINDOW_BYTES } from "../wire/spec.ts";
+import {
+  ACCEPT_TUNNEL,
+  Flag,
+  FrameType,
+  REQUEST_WINDOW_BYTES,
+  RESPONSE_WINDOW_BYTES,
+  WS_MESSAGE_COST_BYTES,
+} from "../wire/spec.ts";
 import { Depth } from "./depth.ts";
 import { LinkWriter } from "./link-writer.ts";
 import type { Writable } from "./outbox.ts";
 import type { SharedMemory } from "./ring.ts";
-
-/** What a worker says of itself in HELLO. */
-export interface WorkerFacts {
-  worker: number;
-  generation: number;
-  pid: number;
-  form: HeadForm;
-  /** Requests it can run at once: threads, or concurrent tasks. */
-  concurrency: number;
-  boardPath: string;
-  /** Empty: no rings. */
-  ringPath: string;
-}
+import { RingLoans } from "./ring-loans.ts";
+import { StreamTable } from "./stream-table.ts";
+import type { WorkerFacts } from "./worker-facts.ts";
 
 /** What the pool is told. */
 export interface LinkOwner {
@@ -37,8 +34,6 @@ export class WorkerLink implements FrameSink {
   readonly facts: WorkerFacts;
   draining = false;
   drainSent = false;
-  /** Streams open, cancelled ones included. */
-  open = 0;
   /** performance.now() when something was last heard from it. */
   heardAt: number;
   /** A PING is under way since (performance.now), 0 none. */
@@ -47,9 +42,9 @@ export class WorkerLink implements FrameSink {
   readonly #owner: LinkOwner;
   readonly #shared: SharedMemory;
   readonly #writer: LinkWriter;
-  /** null: cancelled, the worker has not ended it yet. */
-  readonly #streams: Map<number, Exchange | null> = new Map();
+  readonly #streams: StreamTable = new StreamTable();
   readonly #decoder: FrameDecoder;
+  readonly #loans: RingLoans;
 
   constructor(
     owner: LinkOwner,
@@ -61,6 +56,7 @@ export class WorkerLink implements FrameSink {
     this.#owner = owner;
     this.facts = facts;
     this.#shared = shared;
+    this.#loans = new RingLoans(shared);
     this.depth = new Depth(shared);
     this.#writer = new LinkWriter(socket, shared, () => owner.onDirty(this));
     this.heardAt = now;
@@ -72,7 +68,17 @@ export class WorkerLink implements FrameSink {
     const depth = this.depth;
     if (this.draining || this.#writer.blocked || depth.isStuck(clock)) return false;
     const waiting = depth.waiting;
-    return waiting < depth.limit && this.open - waiting <= this.facts.concurrency;
+    return waiting < depth.limit && this.running - waiting <= this.facts.concurrency;
+  }
+
+  /** Streams open, cancelled ones and WebSockets included. */
+  get open(): number {
+    return this.#streams.open;
+  }
+
+  /** The same without WebSockets. */
+  get running(): number {
+    return this.#streams.open - this.#streams.sockets;
   }
 
   /** Sends a new request. */
@@ -100,6 +106,12 @@ export class WorkerLink implements FrameSink {
     this.#writer.body(x, piece, end);
   }
 
+  /** Body bytes, at most `max`, from a socket into shared memory; only when none must be kept for another try. */
+  receiveBody(x: Exchange, fd: number, max: number): number {
+    if (x.replay !== null || this.#writer.blocked) return 0;
+    return this.#writer.bodyFrom(x, fd, Math.min(max, x.requestCredit));
+  }
+
   sendTrailers(x: Exchange, pairs: Uint8Array): void {
     this.#writer.frame(FrameType.TRAILERS, x.stream, 0, pairs);
   }
@@ -116,10 +128,24 @@ export class WorkerLink implements FrameSink {
 
   /** Tells the worker; the stream stays open until the worker ends it, and no longer reaches `x`. */
   cancel(x: Exchange, reason: number): number {
-    const stream = x.stream;
-    this.#streams.set(stream, null);
-    this.#writer.frame(FrameType.CANCEL, stream, reason);
-    return stream;
+    this.#streams.leave(x);
+    this.#writer.frame(FrameType.CANCEL, x.stream, reason);
+    return x.stream;
+  }
+
+  sendMessage(x: Exchange, kind: number, piece: Buffer): void {
+    this.#writer.message(x, kind, piece);
+  }
+
+  /** Like `cancel`: a WebSocket's way. */
+  sendWsClose(x: Exchange, code: number, reason: string): void {
+    this.#streams.leave(x);
+    this.#writer.frame(FrameType.WS_CLOSE, x.stream, code, Buffer.from(reason));
+  }
+
+  /** The exchanges of its open WebSockets and tunnels. */
+  accepted(): Exchange[] {
+    return this.#streams.exchanges().filter((x) => x.accepted !== Accepted.NONE);
   }
 
   isOpen(stream: number): boolean {
@@ -141,6 +167,7 @@ export class WorkerLink implements FrameSink {
     this.heardAt = now;
     this.pingedAt = 0;
     const wrong = this.#decoder.push(chunk);
+    this.#loans.giveBack();
     if (wrong !== null) this.#owner.onProtocolError(this, wrong);
     this.depth.measure(now);
   }
@@ -152,10 +179,8 @@ export class WorkerLink implements FrameSink {
 
   /** The exchanges that are lost with this link, oldest first. */
   abandon(): Exchange[] {
-    const lost: Exchange[] = [];
-    for (const x of this.#streams.values()) if (x !== null) lost.push(x);
+    const lost = this.#streams.exchanges();
     this.#streams.clear();
-    this.open = 0;
     return lost;
   }
 
@@ -183,16 +208,18 @@ export class WorkerLink implements FrameSink {
     if (
       (flags & Flag.END) !== 0 ||
       type === FrameType.RESET ||
-      type === FrameType.RESPONSE_TRAILERS
+      type === FrameType.RESPONSE_TRAILERS ||
+      type === FrameType.WORKER_WS_CLOSE
     ) {
-      this.#streams.delete(stream);
-      this.open -= 1;
+      this.#streams.end(stream);
       this.depth.ended(stream);
       if (x !== null) x.stage = Stage.OUT;
     }
     if (x !== null) this.#exchangeFrame(x, type, flags, aux, buf, start, end);
-    // Taken, also of a response that nobody wants any more.
-    if (type === FrameType.SHARED_DATA) this.#shared.responseTaken(buf.readUInt32LE(end - 4));
+    // Also of a response that nobody wants any more.
+    if (type === FrameType.SHARED_DATA || isSharedMessage(type, flags)) {
+      this.#loans.taken(buf.readUInt32LE(end - 4));
+    }
   }
 
   #exchangeFrame(
@@ -216,15 +243,20 @@ export class WorkerLink implements FrameSink {
       }
       case FrameType.DATA:
         x.windowUsed += end - start;
-        if (x.headBuf !== null || x.windowUsed > RESPONSE_WINDOW_BYTES)
+        if (x.headBuf !== null || x.windowUsed > RESPONSE_WINDOW_BYTES || endsWrongly(x, flags))
           return this.#wrongState(x, type);
-        x.onData(flags, buf, start, end, false);
+        x.onData(flags, buf, start, end);
         return;
       case FrameType.SHARED_DATA:
-        this.#sharedData(x, flags, buf, start, end);
+        this.#sharedPart(x, type, flags, aux, buf, start, end);
+        return;
+      case FrameType.WORKER_MESSAGE:
+      case FrameType.WORKER_WS_CLOSE:
+      case FrameType.ACCEPT:
+        this.#socketFrame(x, type, flags, aux, buf, start, end);
         return;
       case FrameType.RESPONSE_TRAILERS:
-        if (x.headBuf !== null) return this.#wrongState(x, type);
+        if (x.headBuf !== null || x.accepted !== Accepted.NONE) return this.#wrongState(x, type);
         x.onTrailers(buf, start, end);
         return;
       case FrameType.INFORMATIONAL:
@@ -265,15 +297,15 @@ export class WorkerLink implements FrameSink {
     const x = this.#streams.get(stream);
     this.depth.ended(stream);
     if (x === undefined) return;
-    this.#streams.delete(stream);
-    this.open -= 1;
+    this.#streams.end(stream);
     if (x === null) return;
     x.stage = Stage.OUT;
     this.#owner.onReturned(this, x);
   }
 
   #file(x: Exchange, flags: number, buf: Buffer, start: number, end: number): void {
-    if (x.headBuf !== null || end - start < 17) return this.#wrongState(x, FrameType.FILE);
+    if (x.headBuf !== null || x.accepted !== Accepted.NONE || end - start < 17)
+      return this.#wrongState(x, FrameType.FILE);
     const stream = x.stream;
     const file: FileSpan = {
       offset: Number(buf.readBigUInt64LE(start)),
@@ -283,16 +315,57 @@ export class WorkerLink implements FrameSink {
     x.onFile(flags, file, (errno) => this.#writer.frame(FrameType.FILE_OPENED, stream, errno));
   }
 
-  /** DATA whose bytes lie in the response ring: they are borrowed until the call returns. */
-  #sharedData(x: Exchange, flags: number, buf: Buffer, start: number, end: number): void {
-    if (x.headBuf !== null || end - start !== 12) return this.#wrongState(x, FrameType.SHARED_DATA);
-    const offset = buf.readUInt32LE(start);
-    const count = buf.readUInt32LE(start + 4);
-    x.windowUsed += count;
-    if (!this.#shared.holds(offset, count) || x.windowUsed > RESPONSE_WINDOW_BYTES) {
-      return this.#wrongState(x, FrameType.SHARED_DATA);
+  #socketFrame(
+    x: Exchange,
+    type: number,
+    flags: number,
+    aux: number,
+    buf: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    if (type === FrameType.ACCEPT) {
+      if (x.headBuf === null || (x.flags & Flag.UPGRADE) === 0) return this.#wrongState(x, type);
+      const tunnel = aux === ACCEPT_TUNNEL;
+      x.headBuf = null;
+      x.replay = null;
+      x.accepted = tunnel ? Accepted.TUNNEL : Accepted.WEBSOCKET;
+      if (!tunnel) this.#streams.sockets += 1;
+      x.onAccept(buf, start, end, tunnel);
+    } else if (x.accepted !== Accepted.WEBSOCKET || (flags & Flag.END) !== 0) {
+      this.#wrongState(x, type);
+    } else if (type === FrameType.WORKER_WS_CLOSE) {
+      x.onWsClose(aux, buf.toString("utf8", start, end));
+    } else if ((flags & Flag.SHARED) !== 0) {
+      this.#sharedPart(x, type, flags, aux, buf, start, end);
+    } else {
+      x.windowUsed += end - start + WS_MESSAGE_COST_BYTES;
+      if (x.windowUsed > RESPONSE_WINDOW_BYTES) return this.#wrongState(x, type);
+      x.onMessage(aux, buf, start, end, false);
     }
-    x.onData(flags, this.#shared.responses!, offset, offset + count, true);
+  }
+
+  /** DATA or a message whose bytes lie in the response ring: they are lent. */
+  #sharedPart(
+    x: Exchange,
+    type: number,
+    flags: number,
+    aux: number,
+    buf: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    if (x.headBuf !== null || end - start !== 12) return this.#wrongState(x, type);
+    const offset = buf.readUInt32LE(start);
+    const to = offset + buf.readUInt32LE(start + 4);
+    const message = type === FrameType.WORKER_MESSAGE;
+    x.windowUsed += to - offset + (message ? WS_MESSAGE_COST_BYTES : 0);
+    const allowed = x.windowUsed <= RESPONSE_WINDOW_BYTES && (message || !endsWrongly(x, flags));
+    if (!allowed || !this.#shared.holds(offset, to - offset)) return this.#wrongState(x, type);
+    this.#loans.lentTo(x);
+    const ring = this.#shared.responses!;
+    if (message) x.onMessage(aux, ring, offset, to, true);
+    else x.onLent(flags, ring, offset, to);
   }
 
   #wrongState(x: Exchange, type: number): void {
@@ -309,9 +382,18 @@ export class WorkerLink implements FrameSink {
     x.carrier = this;
     x.workerPid = this.facts.pid;
     x.attempts += 1;
+    x.accepted = Accepted.NONE;
     x.windowUsed = 0;
     x.requestCredit = REQUEST_WINDOW_BYTES;
-    this.#streams.set(stream, x);
-    this.open += 1;
+    this.#streams.add(x);
   }
+}
+
+function isSharedMessage(type: number, flags: number): boolean {
+  return type === FrameType.WORKER_MESSAGE && (flags & Flag.SHARED) !== 0;
+}
+
+/** A WebSocket ends by its close alone. */
+function endsWrongly(x: Exchange, flags: number): boolean {
+  return x.accepted === Accepted.WEBSOCKET && (flags & Flag.END) !== 0;
 }

@@ -3,7 +3,7 @@ import { unlinkSync } from "node:fs";
 import { BOARD_BYTES, FRAME_HEADER_BYTES, FrameType, WIRE_VERSION } from "../wire/spec.ts";
 import type { Writable } from "./outbox.ts";
 import { SharedMemory } from "./ring.ts";
-import type { WorkerFacts } from "./worker-link.ts";
+import type { WorkerFacts } from "./worker-facts.ts";
 
 /** Longer than any honest HELLO. */
 const HELLO_BYTES_MAX = 4096;

@@ -1,4 +1,17 @@
 /** The part of a Bun socket that a client connection uses, and the bytes that it has not taken yet. */
+import { PIECES_MAX, writePieces } from "../net/gather.ts";
+
+/** What TLS has agreed on with a client, in the forms that workers take. */
+export interface TlsFacts {
+  /** Pairs `NAME NUL value` joined by NUL, as mod_ssl names them. */
+  environ(): string;
+  /**
+   * The `tls` extension of ASGI as JSON, its certificate of the server as the path of a file; without a client certificate only
+   * what then can
+   * differ, because each request carries it: `version SP suite SP path`, 0 for what is not known.
+   */
+  scope(): string;
+}
 
 export interface ClientSocket {
   write(data: Buffer, byteOffset?: number, byteLength?: number): number;
@@ -7,42 +20,91 @@ export interface ClientSocket {
   terminate(): void;
   pause(): void;
   resume(): void;
+  /** Its descriptor; none where bytes must go through the runtime. */
+  readonly fd?: number;
+  /** None: a plain connection. */
+  readonly tls?: TlsFacts;
+  /** Who gets the socket's events, of a plain one: another driver may take over. */
+  data?: unknown;
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
 }
 
+const NONE: Buffer[] = [];
+const NO_BOUNDS: number[] = [];
+
 /** Writes to a client: what the kernel does not take is kept and goes out on `drain`. Bounded by the credit of the wire. */
 export class ClientOutput {
   /** Bytes kept. */
   pending = 0;
   readonly #socket: ClientSocket;
-  #pieces: Buffer[] = [];
+  /** Of a plain socket; -1 where bytes must go through the runtime. */
+  readonly #fd: number;
+  #pieces: Buffer[] = NONE;
+  #lent: Buffer[] = NONE;
+  #bounds: number[] = NO_BOUNDS;
 
-  constructor(socket: ClientSocket) {
+  constructor(socket: ClientSocket, fd: number) {
     this.#socket = socket;
+    this.#fd = fd;
   }
 
   write(buf: Buffer, start: number, end: number): void {
-    if (this.pending > 0) {
-      this.#keep(buf, start, end);
-      return;
+    if (this.#lent.length > 0) this.lend(buf, start, end);
+    else if (this.pending > 0) this.#keep(buf, start, end);
+    else {
+      const length = end - start;
+      const wrote = this.#socket.write(buf, start, length);
+      if (wrote < length) this.#keep(buf, wrote > 0 ? start + wrote : start, end);
     }
+  }
+
+  /** Like `write`, for bytes that are only what they are during this call: what the kernel does not take is copied. */
+  writeBorrowed(buf: Buffer, start: number, end: number): void {
+    this.writeLent();
     const length = end - start;
-    const wrote = this.#socket.write(buf, start, length);
-    if (wrote < length) this.#keep(buf, wrote > 0 ? start + wrote : start, end);
+    const wrote = this.pending > 0 ? 0 : Math.max(0, this.#socket.write(buf, start, length));
+    if (wrote < length)
+      this.#keep(Buffer.from(buf.subarray(start + wrote, end)), 0, length - wrote);
   }
 
   /**
-   * Like `write`, for bytes that are only what they are during this call: what the kernel does not take is copied.
-   * To be called only while nothing is pending.
+   * Like `write`, for bytes that stay what they are until `writeLent`: then they are written in one go, what the kernel does not
+   * take is copied.
    */
-  writeBorrowed(buf: Buffer, start: number, end: number): void {
-    const length = end - start;
-    const wrote = Math.max(0, this.#socket.write(buf, start, length));
-    if (wrote < length)
-      this.#keep(Buffer.from(buf.subarray(start + wrote, end)), 0, length - wrote);
+  lend(buf: Buffer, start: number, end: number): void {
+    if (this.pending > 0) {
+      this.#keep(Buffer.from(buf.subarray(start, end)), 0, end - start);
+      return;
+    }
+    if (this.#lent === NONE) {
+      this.#lent = [];
+      this.#bounds = [];
+    }
+    this.#lent.push(buf);
+    this.#bounds.push(start, end);
+    if (this.#lent.length === PIECES_MAX) this.writeLent();
+  }
+
+  writeLent(): void {
+    if (this.#lent.length === 0) return;
+    const pieces = this.#lent;
+    const bounds = this.#bounds;
+    const fd = this.#fd;
+    this.#lent = NONE;
+    this.#bounds = NO_BOUNDS;
+    let taken = fd >= 0 && pieces.length > 1 ? writePieces(fd, pieces, bounds) : 0;
+    for (let i = 0; i < pieces.length; i++) {
+      const start = bounds[2 * i]!;
+      const length = bounds[2 * i + 1]! - start;
+      if (taken >= length) taken -= length;
+      else {
+        this.writeBorrowed(pieces[i]!, start + taken, start + length);
+        taken = 0;
+      }
+    }
   }
 
   /** Writes on. Returns true when it got rid of anything. */
@@ -62,12 +124,15 @@ export class ClientOutput {
   }
 
   clear(): void {
-    this.#pieces = [];
+    this.#pieces = NONE;
+    this.#lent = NONE;
+    this.#bounds = NO_BOUNDS;
     this.pending = 0;
   }
 
   #keep(buf: Buffer, start: number, end: number): void {
     if (end <= start) return;
+    if (this.#pieces === NONE) this.#pieces = [];
     this.#pieces.push(buf.subarray(start, end));
     this.pending += end - start;
   }

@@ -24,6 +24,20 @@ export interface EdgeSettings {
   /** Response bytes held for a slow client beyond the window of the wire. */
   heldBytesExtra: number;
   underscoreHeaders: "drop" | "refuse";
+  /** HTTP/2 is spoken. */
+  http2: boolean;
+  /** Requests that an HTTP/2 connection may have under way. */
+  h2StreamsMax: number;
+  /** Bytes of a WebSocket message, decompressed; 0: no limit. */
+  wsMessageBytesMax: number;
+  /** Silence after which a WebSocket client is pinged; 0: never. */
+  wsPingIntervalMs: number;
+  /** How long something must come after a ping; 0: it need not. */
+  wsPingTimeoutMs: number;
+  /** How long a client's Close frame is awaited after ours. */
+  wsCloseTimeoutMs: number;
+  /** permessage-deflate is agreed to. */
+  wsDeflate: boolean;
 }
 
 export interface EdgeCounts {

@@ -5,23 +5,35 @@
 import { monotonic } from "../core/clock.ts";
 import { ERRORS, type ErrorCode } from "../core/errors.ts";
 import type { Backend } from "../exchange/exchange.ts";
+import type { TlsStore } from "../net/tls-store.ts";
 import type { AccessLog } from "../observe/access-log.ts";
 import type { ClientSocket } from "./client-socket.ts";
+import { Collector } from "./collector.ts";
+import type { ClientConnection, ClientMember } from "./connection.ts";
 import type { EdgeContext, EdgeCounts, EdgeSettings } from "./context.ts";
-import { H1Connection } from "./drivers/h1.ts";
+import { H3Server } from "./drivers/h3-server.ts";
+import { openConnection } from "./drivers/open.ts";
+import { RedirectConnection } from "./drivers/redirect.ts";
 import { FileGate } from "./file-gate.ts";
+import { HandshakeGate } from "./handshake-gate.ts";
 import { Sweeper } from "./sweeper.ts";
+import type { TlsCounts } from "./tls-handshake.ts";
+import { TlsListener, type TlsOwner } from "./tls-listener.ts";
 
 export interface ListenerSpec {
   fd: number;
   kind: "tcp" | "unix";
   address: string;
+  /** The port of HTTPS that clients of this socket are sent to; null: it serves. */
+  redirectTo: number | null;
 }
 
 export interface EdgeOptions {
   settings: EdgeSettings;
   backend: Backend;
   accessLog: AccessLog | null;
+  /** The certificates of TCP listeners; null: they are plain. */
+  tls: TlsStore | null;
   /** Called each tick; true: go on ticking without connections. */
   onTick(now: number): boolean;
   readonly log: (level: "debug" | "info" | "warning", message: string) => void;
@@ -48,10 +60,16 @@ export class Edge implements EdgeContext {
     aborted: 0,
     refused: {},
   };
+  readonly tlsCounts: TlsCounts = { handshakes: 0, resumed: 0, failed: 0, timedOut: 0 };
   readonly files: FileGate;
   stopping = false;
   readonly #log: EdgeOptions["log"];
-  #listeners: { stop(closeActive?: boolean): void }[] = [];
+  readonly #collector = new Collector();
+  readonly #tls: TlsStore | null;
+  readonly #gate = new HandshakeGate();
+  #listeners: { stop(): void }[] = [];
+  #tlsListeners: TlsListener[] = [];
+  #h3Servers: H3Server[] = [];
   #whenClosed: (() => void) | null = null;
 
   constructor(options: EdgeOptions) {
@@ -59,6 +77,7 @@ export class Edge implements EdgeContext {
     this.backend = options.backend;
     this.accessLog = options.accessLog;
     this.#log = options.log;
+    this.#tls = options.tls;
     const s = options.settings;
     const timeouts = [
       s.keepAliveMs,
@@ -66,10 +85,13 @@ export class Edge implements EdgeContext {
       s.bodyIdleTimeoutMs,
       s.sendTimeoutMs,
       s.timeoutMs,
+      s.wsPingIntervalMs,
+      s.wsPingTimeoutMs,
     ];
     const shortest = Math.min(...timeouts.map((ms) => (ms === 0 ? Infinity : ms)));
     this.sweeper = new Sweeper(monotonic, shortest, (now) => {
       if (this.files.waiting > 0) this.#closeIdle();
+      this.#collector.tick(this.counts.connections, this.counts.requests);
       return options.onTick(now);
     });
     this.files = new FileGate(
@@ -77,30 +99,72 @@ export class Edge implements EdgeContext {
     );
   }
 
-  /** Begins to accept on an inherited listening socket. */
+  /** Begins to accept on an inherited listening socket. Unix sockets are plain: a proxy of this machine speaks on them. */
   listen(spec: ListenerSpec): void {
-    const options = {
-      fd: spec.fd,
-      allowHalfOpen: true,
-      socket: clientHandlers(this, spec.kind === "unix" ? spec.address : ""),
-    };
+    const { redirectTo, kind, fd } = spec;
+    if (redirectTo !== null) {
+      this.#listen(fd, (socket) => this.#admit(new RedirectConnection(this, socket, redirectTo)));
+    } else if (this.#tls !== null && kind === "tcp") {
+      this.#tlsListeners.push(new TlsListener(this.#tlsOwner(this.#tls), fd));
+    } else {
+      const unixPath = kind === "unix" ? spec.address : "";
+      this.#listen(fd, (socket) => this.accept(socket, unixPath));
+    }
+  }
+
+  /** Takes on a plain connection. */
+  accept(socket: ClientSocket, unixPath: string): ClientConnection {
+    return this.#admit(openConnection(this, socket, unixPath, null));
+  }
+
+  /** Serves HTTP/3 at the UDP port of this address. Null, or why it cannot. */
+  async listenQuic(address: string): Promise<string | null> {
+    if (this.#tls === null) return "there is no certificate";
+    const server = new H3Server(this.#tlsOwner(this.#tls));
+    const failed = await server.open(address);
+    if (failed === null) this.#h3Servers.push(server);
+    return failed;
+  }
+
+  /** New handshakes use the certificates that the store has now. */
+  renewCertificates(): void {
+    for (const listener of [...this.#tlsListeners, ...this.#h3Servers]) listener.renew();
+  }
+
+  #listen(fd: number, open: (socket: ClientSocket) => ClientConnection): void {
+    const options = { fd, allowHalfOpen: true, socket: clientHandlers(open) };
     // The types want a hostname and a port as well; a descriptor stands for both.
     this.#listeners.push(
-      Bun.listen<H1Connection>(options as unknown as Bun.TCPSocketListenOptions<H1Connection>),
+      Bun.listen<ClientConnection>(
+        options as unknown as Bun.TCPSocketListenOptions<ClientConnection>,
+      ),
     );
   }
 
-  accept(socket: ClientSocket, unixPath: string): H1Connection {
-    const connection = new H1Connection(this, socket, unixPath);
-    if (this.#full(this.counts.connections)) this.#relieve(connection);
-    return connection;
+  #tlsOwner(store: TlsStore): TlsOwner {
+    return {
+      ctx: this,
+      store,
+      counts: this.tlsCounts,
+      gate: this.#gate,
+      admit: (newcomer) => this.#admit(newcomer),
+      log: this.#log,
+    };
+  }
+
+  /** A connection has been accepted and has counted itself in. */
+  #admit<Member extends ClientMember>(newcomer: Member): Member {
+    if (this.#full(this.counts.connections)) this.#relieve(newcomer);
+    return newcomer;
   }
 
   /** Stops accepting; calls `done` when the last connection is closed. Those still open at `deadlineMs` are cut. */
   stop(deadlineMs: number, done: () => void): void {
     this.stopping = true;
-    for (const listener of this.#listeners) listener.stop();
+    const servers = [...this.#listeners, ...this.#tlsListeners, ...this.#h3Servers];
+    for (const server of servers) server.stop();
     this.#listeners = [];
+    this.#tlsListeners = [];
     this.#whenClosed = done;
     for (const member of this.#connections()) member.shutdown();
     if (this.counts.connections === 0) return done();
@@ -130,7 +194,7 @@ export class Edge implements EdgeContext {
   }
 
   /** Makes room: idle connections go first; when there are none, the newcomer does. */
-  #relieve(newcomer: H1Connection): void {
+  #relieve(newcomer: ClientMember): void {
     if (this.#closeIdle() > 0) return;
     const leaving = this.#connections().filter((member) => member.leaving).length;
     if (!this.#full(this.counts.connections - Math.min(leaving, LEAVING_MAX))) return;
@@ -151,15 +215,17 @@ export class Edge implements EdgeContext {
     return connections > connectionsMax || connections + this.files.open > descriptorsMax;
   }
 
-  #connections(): H1Connection[] {
-    return [...this.sweeper.members()] as H1Connection[];
+  #connections(): ClientMember[] {
+    return [...this.sweeper.members()] as ClientMember[];
   }
 }
 
-function clientHandlers(edge: Edge, unixPath: string): Bun.SocketHandler<H1Connection> {
+function clientHandlers(
+  open: (socket: ClientSocket) => ClientConnection,
+): Bun.SocketHandler<ClientConnection> {
   return {
     open(socket) {
-      socket.data = edge.accept(socket, unixPath);
+      socket.data = open(socket);
     },
     data(socket, chunk) {
       socket.data.data(chunk);

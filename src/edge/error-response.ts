@@ -23,6 +23,7 @@ export function errorResponse(code: ErrorCode, close: boolean, withBody: boolean
     "cache-control: no-store",
   ];
   if (spec.status === 503) lines.push(`retry-after: ${RETRY_AFTER_SECONDS}`);
+  if (spec.status === 426) lines.push("sec-websocket-version: 13", "upgrade: websocket");
   if (close) lines.push("connection: close");
   const text = `${lines.join("\r\n")}\r\n\r\n${withBody ? body : ""}`;
   const bytes = Buffer.from(text, "latin1");

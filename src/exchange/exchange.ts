@@ -4,6 +4,8 @@
  *
  * - `Backend.submit` is called once for each request. After it the backend calls, in order: `onInformational`*, `onHead`, `onData`*,
  *   then exactly one of: END in the last of these, `onTrailers`, `onFile` with END, `onReset`; or instead of all of it `onRefused`.
+ * - A request with Flag.UPGRADE (a WebSocket's handshake) may be answered by `onAccept` instead of `onHead`. Then come `onData`* and
+ *   `onMessage`*, and one of `onWsClose`, `onReset`, `onRefused`; for a tunnel `onData`*, the last one with END, or `onReset`, `onRefused`.
  * - Payloads are offsets into a buffer that the receiver may keep.
  * - A driver that has lost interest calls `Backend.cancel`; nothing is called on the exchange after that.
  */
@@ -21,6 +23,16 @@ export const Stage = {
 } as const;
 export type StageCode = (typeof Stage)[keyof typeof Stage];
 
+/** What a worker has accepted instead of answering. */
+export const Accepted = {
+  NONE: 0,
+  /** A WebSocket: messages. */
+  WEBSOCKET: 1,
+  /** Raw bytes: the app speaks WebSocket itself. */
+  TUNNEL: 2,
+} as const;
+export type AcceptedCode = (typeof Accepted)[keyof typeof Accepted];
+
 export abstract class Exchange {
   // Set by the driver before submit.
   method = "";
@@ -33,6 +45,7 @@ export abstract class Exchange {
   // Kept by the backend.
   stage: StageCode = Stage.OUT;
   stream = 0;
+  accepted: AcceptedCode = Accepted.NONE;
   /** The link that carries it; its type is the backend's own business. */
   carrier: object | null = null;
   /** The encoded head, kept until the response starts so that it can be sent again. */
@@ -67,8 +80,11 @@ export abstract class Exchange {
     headEnd: number,
     end: number,
   ): void;
-  /** `borrowed`: the bytes are only lent for the call; 16 bytes on either side of them may be overwritten. */
-  abstract onData(flags: number, buf: Buffer, start: number, end: number, borrowed: boolean): void;
+  abstract onData(flags: number, buf: Buffer, start: number, end: number): void;
+  /** Like `onData`, with bytes that are lent until `onLentBack`; 16 bytes on either side of them may be overwritten. */
+  abstract onLent(flags: number, buf: Buffer, start: number, end: number): void;
+  /** The bytes of the last calls of `onLent` will be overwritten. Called also when the exchange is over. */
+  abstract onLentBack(): void;
   /** Trailer pairs (`name NUL value NUL ...`); ends the response. */
   abstract onTrailers(buf: Buffer, start: number, end: number): void;
   /** An interim response: 100 without, 103 with field lines. */
@@ -83,6 +99,28 @@ export abstract class Exchange {
   abstract target(): string;
   /** `requestCredit` has grown, or the worker has changed: body bytes may be handed over. */
   abstract onCredit(): void;
+
+  // A WebSocket's; only called on a request with Flag.UPGRADE.
+
+  /** The handshake is accepted, with these field lines. `tunnel`: there are none, the app's own answer follows as data. */
+  onAccept(_buf: Buffer, _start: number, _end: number, _tunnel: boolean): void {
+    unasked();
+  }
+  /**
+   * The last part of a message of this kind (WsKind), mostly all of it; earlier ones came as data, with Flag.BINARY if it is binary.
+   * `borrowed`: lent as by `onLent`.
+   */
+  onMessage(_kind: number, _buf: Buffer, _start: number, _end: number, _borrowed: boolean): void {
+    unasked();
+  }
+  /** The app has closed, or the server does (1012); 1005: without a code. Ends the exchange. */
+  onWsClose(_code: number, _reason: string): void {
+    unasked();
+  }
+}
+
+function unasked(): never {
+  throw new Error("a WebSocket that nobody has asked for");
 }
 
 export interface FileSpan {
@@ -101,10 +139,20 @@ export interface Backend {
   submit(x: Exchange, head: RequestHead, constant: Buffer): void;
   /** Hands over body bytes, at most `x.requestCredit`; `piece` is kept. An empty piece with `end` ends the body. */
   sendBody(x: Exchange, piece: Buffer, end: boolean): void;
+  /**
+   * Reads body bytes from a socket, at most `max` and as credit allows, without waiting and without a copy in this process.
+   * Returns how many; less
+   * than asked, also 0: read them in another way.
+   */
+  receiveBody(x: Exchange, fd: number, max: number): number;
   /** Ends the request body with trailers. */
   sendTrailers(x: Exchange, pairs: Uint8Array): void;
   /** Body bytes have left for the client: the worker may send as many more. */
   credit(x: Exchange, bytes: number): void;
+  /** The last part of a WebSocket's message: costs its bytes and WS_MESSAGE_COST_BYTES of `x.requestCredit`. `piece` is kept. */
+  sendMessage(x: Exchange, kind: number, piece: Buffer): void;
+  /** The client has closed (1005: without a code) or is lost (1006). Ends the exchange: nothing is called on it after that. */
+  sendWsClose(x: Exchange, code: number, reason: string): void;
   /** Tells the worker; the exchange goes on. */
   halfClosed(x: Exchange): void;
   /** The driver wants no more of it. */

@@ -28,6 +28,8 @@ const SYMBOLS = {
   fcntl: { args: [i32, i32, ...FILLERS, i64], returns: i32 },
   mkfifo: { args: [pointer, u32], returns: i32 },
   flock: { args: [i32, i32], returns: i32 },
+  recv: { args: [i32, u64, u64, i32], returns: i32 },
+  sendmsg: { args: [i32, u64, i32], returns: i32 },
   poll: { args: [pointer, u64, i32], returns: i32 },
   waitpid: { args: [i32, pointer, i32], returns: i32 },
   getrlimit: { args: [i32, pointer], returns: i32 },
@@ -77,8 +79,13 @@ const SOL_SOCKET = MAC ? 0xffff : 1;
 const SO_REUSEADDR = MAC ? 4 : 2;
 const SO_TYPE = MAC ? 0x1008 : 3;
 const SO_ACCEPTCONN = MAC ? 2 : 30;
+const SO_RCVBUF = MAC ? 0x1002 : 8;
+const IPPROTO_IP = 0;
 const IPPROTO_IPV6 = 41;
+const IP_RECVERR = 11;
+const IPV6_RECVERR = 25;
 const IPV6_V6ONLY = MAC ? 27 : 26;
+const F_DUPFD_CLOEXEC = MAC ? 67 : 1030;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const F_SETFD = 2;
@@ -88,9 +95,14 @@ export const AF_UNIX = 1;
 export const AF_INET = 2;
 export const AF_INET6 = MAC ? 30 : 10;
 export const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+/** Descriptors looked at for a socket that has just been made: the kernel gives the lowest free one. */
+const RECENT_DESCRIPTORS = 1024;
 const SOCKADDR_BYTES_MAX = 128;
 const LOCK_EX = 2;
 const POLLOUT = 4;
+const MSG_DONTWAIT = MAC ? 0x80 : 0x40;
+const MSG_NOSIGNAL = MAC ? 0x80000 : 0x4000;
 const WNOHANG = 1;
 const RLIMIT_NOFILE = MAC ? 8 : 7;
 const PR_SET_PDEATHSIG = 1;
@@ -114,12 +126,24 @@ export function streamSocket(family: number): number {
   return fd;
 }
 
+/** A UDP socket that is not inherited; -1 on failure. */
+export function datagramSocket(family: number): number {
+  const fd = load().socket(family, SOCK_DGRAM, 0);
+  if (fd >= 0) makeOwn(fd);
+  return fd;
+}
+
 /** Close-on-exec and non-blocking. */
 export function makeOwn(fd: number): void {
   const { fcntl } = load();
   fcntl(fd, F_SETFD, ...FILLING, FD_CLOEXEC);
   const flags = fcntl(fd, F_GETFL, ...FILLING, 0);
   if (flags >= 0) fcntl(fd, F_SETFL, ...FILLING, flags | O_NONBLOCK);
+}
+
+/** Another descriptor of the same socket, not inherited; -1 on failure. */
+export function duplicate(fd: number): number {
+  return load().fcntl(fd, F_DUPFD_CLOEXEC, ...FILLING, 0);
 }
 
 export function bindTo(fd: number, address: Uint8Array): boolean {
@@ -163,6 +187,26 @@ export function socketState(
   if (type === null) return "not-a-socket";
   if (type !== SOCK_STREAM) return "not-a-stream";
   return socketOption(fd, SO_ACCEPTCONN) === 1 ? "listening" : "not-listening";
+}
+
+/** Open UDP sockets of this process, as far as they are among its first descriptors. */
+export function datagramSockets(): number[] {
+  const found: number[] = [];
+  for (let fd = 0; fd < RECENT_DESCRIPTORS; fd++) {
+    if (socketOption(fd, SO_TYPE) === SOCK_DGRAM) found.push(fd);
+  }
+  return found;
+}
+
+/** Linux: an ICMP message about one peer is not put in the way of the next packet to another. */
+export function ignoreIcmpErrors(fd: number): void {
+  if (MAC) return;
+  setOption(fd, IPPROTO_IP, IP_RECVERR, 0);
+  setOption(fd, IPPROTO_IPV6, IPV6_RECVERR, 0);
+}
+
+export function enlargeReceiveBuffer(fd: number, bytes: number): void {
+  setOption(fd, SOL_SOCKET, SO_RCVBUF, bytes);
 }
 
 /** The local address as the kernel's struct, or null. */
@@ -232,4 +276,22 @@ export function dieWithParent(): void {
 /** Gives the pages of a mapping back to the system (Linux); they are read again from the file when touched. */
 export function dropPages(start: number, bytes: number): void {
   if (!MAC) load().madvise(start, bytes, MADV_DONTNEED);
+}
+
+/** Where the bytes of an array lie; it must outlive the use of the address. */
+export function addressOf(bytes: Uint8Array | Uint32Array): number {
+  return ptr(bytes);
+}
+
+/**
+ * Reads from a socket into memory without waiting: the number of bytes; 0 at the end of the stream; -1 when there is nothing now,
+ * or an error.
+ */
+export function receiveInto(fd: number, address: number, bytes: number): number {
+  return load().recv(fd, address, bytes, MSG_DONTWAIT);
+}
+
+/** Writes to a socket what a `struct msghdr` names, without waiting: the number of bytes, or -1. */
+export function sendMessage(fd: number, header: number): number {
+  return load().sendmsg(fd, header, MSG_DONTWAIT | MSG_NOSIGNAL);
 }

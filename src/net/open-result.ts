@@ -7,6 +7,8 @@ export interface Listener {
   readonly address: string;
   /** 0 for unix sockets. */
   readonly port: number;
+  /** The port of HTTPS that clients of this socket are sent to; null: it serves. */
+  readonly redirectTo: number | null;
   /** Removes what the socket left in the file system. */
   remove(): void;
 }

@@ -191,5 +191,5 @@ function listenerOf(fd: number, name: string): OpenResult {
     );
   }
   const { kind, text: address, port } = local;
-  return { ok: true, listener: { fd, kind, address, port, remove: () => {} } };
+  return { ok: true, listener: { fd, kind, address, port, redirectTo: null, remove: () => {} } };
 }

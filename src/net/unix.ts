@@ -97,7 +97,8 @@ function listenAt(path: string, backlog: number): OpenResult {
   }
   const { dev, ino } = statSync(path);
   const remove = (): void => removeOwn(path, dev, ino);
-  return { ok: true, listener: { fd, kind: "unix", address: path, port: 0, remove } };
+  const listener = { fd, kind: "unix", address: path, port: 0, redirectTo: null, remove } as const;
+  return { ok: true, listener };
 }
 
 function cannotBind(path: string, reason: string): OpenResult {

@@ -2,7 +2,17 @@
  * Reading of field values that lie in a byte array, without making strings: comma-separated lists (RFC 9110 section
  * 5.6.1), numbers, the Host grammar, and lookups in a raw header section for logs. Pure functions over `[from, to)`.
  */
-import { COLON, COMMA, HEX, isBlank, isDigit, NOT_HEX, PERCENT, REG_NAME } from "./grammar.ts";
+import {
+  COLON,
+  COMMA,
+  FIELD_VALUE,
+  HEX,
+  isBlank,
+  isDigit,
+  NOT_HEX,
+  PERCENT,
+  REG_NAME,
+} from "./grammar.ts";
 
 const PORT_MAX = 65535;
 const PORT_DIGITS_MAX = 5;
@@ -24,6 +34,28 @@ export function equalsIgnoreCase(
     if ((byte >= 65 && byte <= 90 ? byte + 32 : byte) !== lower[i]) return false;
   }
   return true;
+}
+
+/** The first position at or after `from` whose byte no field value may hold, or `end`; eight bytes a step. */
+export function fieldValueEnd(bytes: Uint8Array, from: number, end: number): number {
+  const last = end - 7;
+  let at = from;
+  while (
+    at < last &&
+    (FIELD_VALUE[bytes[at]!]! &
+      FIELD_VALUE[bytes[at + 1]!]! &
+      FIELD_VALUE[bytes[at + 2]!]! &
+      FIELD_VALUE[bytes[at + 3]!]! &
+      FIELD_VALUE[bytes[at + 4]!]! &
+      FIELD_VALUE[bytes[at + 5]!]! &
+      FIELD_VALUE[bytes[at + 6]!]! &
+      FIELD_VALUE[bytes[at + 7]!]!) !==
+      0
+  ) {
+    at += 8;
+  }
+  while (at < end && FIELD_VALUE[bytes[at]!] === 1) at++;
+  return at;
 }
 
 /**

@@ -111,11 +111,12 @@ export class Edges {
     for (const slot of this.#slots) this.#sendConfig(slot);
   }
 
-  drain(worker: number): void {
+  /** `deadlineMs`: what the worker has until it is told to end. */
+  drain(worker: number, deadlineMs: number): void {
     const linked = this.#slots.filter(({ links }) => links.has(worker));
     if (linked.length === 0) return this.#owner.drained(worker);
     this.#draining.set(worker, new Set(linked));
-    for (const slot of linked) this.#send(slot, { t: "drain-worker", worker });
+    for (const slot of linked) this.#send(slot, { t: "drain-worker", worker, deadlineMs });
   }
 
   workerGone(worker: number): void {
@@ -175,8 +176,8 @@ export class Edges {
       t: "config",
       config: this.#config,
       index: slot.index,
-      listeners: listeners.map(({ kind, address }, at) => {
-        return { fd: FIRST_DESCRIPTOR + at, kind, address };
+      listeners: listeners.map(({ kind, address, redirectTo }, at) => {
+        return { fd: FIRST_DESCRIPTOR + at, kind, address, redirectTo };
       }),
       socketPath: slot.path,
       lifelinePath: lifeline,

@@ -279,7 +279,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
       case "fork":
         return this.#generations.fork(effect.generation, effect.worker);
       case "drain":
-        return this.#edges.drain(effect.worker);
+        return this.#edges.drain(effect.worker, this.#plan.config.gracefulTimeoutMs);
       case "stop":
         return this.#processes.send(effect.worker, { t: "stop" });
       case "abort":
@@ -380,7 +380,8 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   #newGeneration({ config, app, interpreter }: LaunchPlan): number {
     const generation = this.#nextGeneration++;
     const directory = this.#directory.path;
-    const settings = workerSettings({ config, app, directory, generation });
+    const { listeners } = this.#options;
+    const settings = workerSettings({ config, app, directory, generation, listeners });
     this.#generations.prepare(generation, { interpreter, settings });
     return generation;
   }

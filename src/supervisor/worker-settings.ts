@@ -3,6 +3,7 @@
  * JSON of KEELBACK_ZYGOTE (docs/architecture.md; python/keelback/settings.py). Pure.
  */
 import type { Config } from "../config/config.ts";
+import type { Listener } from "../net/open-result.ts";
 import type { WorkerLimits } from "./lifecycle.ts";
 
 /** After the graceful timeout: for lifespan shutdown, which comes last. */
@@ -15,10 +16,14 @@ export interface WorkerSettingsInput {
   readonly app: string;
   readonly directory: string;
   readonly generation: number;
+  readonly listeners: readonly Listener[];
 }
 
+/** How long clients may remember that there is HTTP/3, seconds. */
+const ALT_SVC_SECONDS = 86_400;
+
 export function workerSettings(input: WorkerSettingsInput): string {
-  const { config, app, directory, generation } = input;
+  const { config, app, directory, generation, listeners } = input;
   return JSON.stringify({
     app,
     factory: config.factory,
@@ -37,6 +42,9 @@ export function workerSettings(input: WorkerSettingsInput): string {
     lifespan: config.lifespan,
     serverHeader: config.serverHeader,
     dateHeader: config.dateHeader,
+    // Only where there is TLS (RFC 6797 section 7.2).
+    hstsSeconds: config.certfile.length === 0 ? 0 : Math.round(config.hstsMs / 1000),
+    altSvc: config.http3 ? altSvc(listeners) : "",
     timeoutMs: config.timeoutMs,
     interruptMs: config.interruptMs,
     gracefulMs: config.gracefulTimeoutMs,
@@ -45,6 +53,13 @@ export function workerSettings(input: WorkerSettingsInput): string {
     logLevel: config.logLevel,
     reload: config.reload,
   });
+}
+
+/** The ports of HTTP/3 (RFC 7838), beside those of HTTPS. */
+function altSvc(listeners: readonly Listener[]): string {
+  const served = listeners.filter(({ kind, redirectTo }) => kind === "tcp" && redirectTo === null);
+  const ports = new Set(served.map(({ port }) => port));
+  return [...ports].map((port) => `h3=":${port}"; ma=${ALT_SVC_SECONDS}`).join(", ");
 }
 
 /** 0 is no limit, but for the graceful timeout, where it means at once. */

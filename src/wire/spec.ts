@@ -12,6 +12,8 @@ export const FRAME_BYTES_MAX = 16 * 1024 * 1024;
 export const RESPONSE_WINDOW_BYTES = 1024 * 1024;
 /** Request body bytes the edge may send on a stream before the worker gives credit. */
 export const REQUEST_WINDOW_BYTES = 512 * 1024;
+/** Credit that each WebSocket message costs besides its bytes, so that empty ones are bounded too. */
+export const WS_MESSAGE_COST_BYTES = 64;
 /** The counters that both sides of a link map (docs/protocol.md, "The board"). */
 export const BOARD_BYTES = 64;
 /** u32 on the board: the newest begun stream. */
@@ -40,6 +42,8 @@ export const FrameType = {
   DRAIN: 8,
   FILE_OPENED: 9,
   SHARED_BODY: 10,
+  MESSAGE: 11,
+  WS_CLOSE: 12,
   HELLO: 16,
   RESPONSE: 17,
   DATA: 18,
@@ -52,6 +56,9 @@ export const FrameType = {
   WORKER_PING: 25,
   WORKER_PONG: 26,
   SHARED_DATA: 27,
+  ACCEPT: 28,
+  WORKER_MESSAGE: 29,
+  WORKER_WS_CLOSE: 30,
 } as const;
 
 export const Flag = {
@@ -61,7 +68,16 @@ export const Flag = {
   TRAILERS_OK: 8,
   UPGRADE: 16,
   CLOSE: 32,
+  /** On a DATA or SHARED_DATA that is a part of a WebSocket message: the message is binary, else it is text. */
+  BINARY: 64,
+  /** On a message: its bytes lie in the ring, as those of SHARED_BODY and SHARED_DATA. */
+  SHARED: 128,
 } as const;
+
+/** `aux` of a message: the opcodes of RFC 6455 section 11.8. */
+export const WsKind = { TEXT: 1, BINARY: 2 } as const;
+/** `aux` of ACCEPT: the app speaks WebSocket itself, raw bytes follow. */
+export const ACCEPT_TUNNEL = 1;
 
 export const CancelReason = { CLIENT_GONE: 1, TIMEOUT: 2, SHUTDOWN: 3, HALF_CLOSED: 4 } as const;
 

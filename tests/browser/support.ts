@@ -11,7 +11,6 @@ const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const ARGS = [
   "--no-sandbox",
   "--disable-gpu",
-  "--disable-quic",
   "--no-first-run",
   "--disable-background-networking",
   "--disable-component-update",
@@ -34,11 +33,11 @@ export function titled(name: string): string {
   return missing === null ? name : `${name} (${missing})`;
 }
 
-export function launch(): Promise<Browser> {
+export function launch(extra: readonly string[] = ["--disable-quic"]): Promise<Browser> {
   return chromium.launch({
     executablePath: CHROMIUM,
     headless: true,
-    args: ARGS,
+    args: [...ARGS, ...extra],
     timeout: START_TIMEOUT_MS,
   });
 }

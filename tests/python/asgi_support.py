@@ -6,11 +6,12 @@ sends requests, waits for the frames that answer them, and looks.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import struct
 import threading
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 from keelback import _wire, frames
 from keelback.asgi import AsyncioRunner, make_loop
@@ -18,7 +19,7 @@ from keelback.board import Board
 from keelback.settings import Settings
 
 WAIT_SECONDS = 10
-FINAL = (_wire.RESET, _wire.RESPONSE_TRAILERS)
+FINAL = (_wire.RESET, _wire.RESPONSE_TRAILERS, _wire.WORKER_WS_CLOSE)
 
 Frame = tuple[int, int, int, int, bytes]
 
@@ -43,14 +44,17 @@ class Answer:
 
     def __init__(self) -> None:
         self.frames: list[Frame] = []
+        self._text = False
         self.given_back = False
+        self._final = False
 
     def add(self, frame: Frame) -> None:
         self.frames.append(frame)
+        self._final = self._final or frame[1] in FINAL or frame[2] & _wire.FLAG_END != 0
 
     @property
     def ended(self) -> bool:
-        return self.given_back or any(f[1] in FINAL or f[2] & _wire.FLAG_END for f in self.frames)
+        return self.given_back or self._final
 
     def of(self, kind: int) -> list[Frame]:
         return [f for f in self.frames if f[1] == kind]
@@ -78,6 +82,34 @@ class Answer:
             elif frame[1] == _wire.DATA:
                 whole += frame[4]
         return whole
+
+    @property
+    def messages(self) -> list[Union[str, bytes]]:
+        """Of a WebSocket, put together from their parts."""
+        found: list[Union[str, bytes]] = []
+        parts = b""
+        for _, kind, flags, aux, payload in self.frames:
+            text = aux == _wire.WS_KIND_TEXT
+            if kind == _wire.DATA:
+                text = flags != _wire.FLAG_BINARY
+                assert not parts or text == self._text, "a message of two kinds"
+                self._text = text
+                parts += payload
+            elif kind == _wire.WORKER_MESSAGE:
+                assert flags == 0
+                assert not parts or text == self._text
+                found.append((parts + payload).decode() if text else parts + payload)
+                parts = b""
+        return found
+
+    @property
+    def accepted(self) -> Optional[dict[str, str]]:
+        found = self.of(_wire.ACCEPT)
+        if not found:
+            return None
+        lines = found[0][4].decode().split("\r\n")
+        assert lines.pop() == ""
+        return dict(line.lower().split(": ", 1) for line in lines)
 
     @property
     def reset(self) -> Optional[int]:
@@ -122,6 +154,41 @@ class FakeEdge:
     def credit(self, stream: int, count: int) -> None:
         self.send(frames.pack(stream, _wire.CREDIT, 0, 0, struct.pack("<I", count)))
 
+    def websocket(self, **more: Any) -> int:
+        """A handshake."""
+        flags = _wire.FLAG_END | _wire.FLAG_UPGRADE
+        return self.request(flags=flags, path=more.pop("path", b"/chat"), **more)
+
+    def accepted(self, **more: Any) -> int:
+        """A handshake that the app has accepted; one that a busy worker gives back is sent anew."""
+        stream = self.websocket(**more)
+        answer = self.answers[stream]
+        self.until(lambda: answer.ended or answer.accepted is not None)
+        if answer.given_back:
+            return self.accepted(**more)
+        assert answer.accepted is not None, answer.frames
+        return stream
+
+    def message(self, stream: int, data: Union[str, bytes]) -> None:
+        text = isinstance(data, str)
+        payload = data.encode() if isinstance(data, str) else data
+        kind = _wire.WS_KIND_TEXT if text else _wire.WS_KIND_BINARY
+        self.send(frames.pack(stream, _wire.MESSAGE, 0, kind, payload))
+
+    def ws_close(self, stream: int, code: int, reason: str = "") -> None:
+        self.send(frames.pack(stream, _wire.WS_CLOSE, 0, code, reason.encode()))
+
+    def messages(self, stream: int, count: int) -> list[Union[str, bytes]]:
+        """The app's, once there are so many."""
+        answer = self.answers[stream]
+        self.until(lambda: len(answer.messages) >= count)
+        return answer.messages
+
+    def closed(self, stream: int) -> tuple[int, str]:
+        """Code and reason of the worker's close, after which nothing comes."""
+        (frame,) = self.answer(stream).of(_wire.WORKER_WS_CLOSE)
+        return frame[3], frame[4].decode()
+
     def cancel(self, stream: int, reason: int) -> None:
         self.send(frames.pack(stream, _wire.CANCEL, 0, reason))
 
@@ -144,6 +211,12 @@ class FakeEdge:
             assert not answer.ended, "a frame after the final one"
             answer.add(frame)
 
+    def get_pong(self) -> None:
+        """Everything sent before has been looked at."""
+        count = len(self.pongs)
+        self.send(frames.pack(0, _wire.PING))
+        self.until(lambda: len(self.pongs) > count)
+
     def first_frame(self) -> Frame:
         """The HELLO of a worker that has connected."""
         while not (got := self._reader.feed(self.sock.recv(65536))):
@@ -162,6 +235,25 @@ class FakeEdge:
     def until_eof(self) -> None:
         while self.sock.recv(1 << 20):
             pass
+
+
+class Gate:
+    """What an app waits for; `open` is called on its loop. (An asyncio.Event of Python 3.9 must be
+    made in the loop's thread.)"""
+
+    def __init__(self) -> None:
+        self._open = False
+        self._event: Optional[asyncio.Event] = None
+
+    async def wait(self) -> None:
+        if not self._open:
+            self._event = asyncio.Event()
+            await self._event.wait()
+
+    def open(self) -> None:
+        self._open = True
+        if self._event is not None:
+            self._event.set()
 
 
 class Server:

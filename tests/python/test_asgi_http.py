@@ -10,7 +10,7 @@ from typing import Any
 
 from asgi_support import START, message, respond
 
-from keelback import _wire
+from keelback import _wire, frames
 
 
 def test_small_response_is_one_frame_with_length(serve: Any) -> None:
@@ -256,3 +256,26 @@ def test_send_to_a_client_that_left_raises_oserror_and_is_not_logged(serve: Any)
     server.stop()
     assert len(raised) == 1
     assert server.log == ""
+
+
+def test_request_trailers_reach_the_app(serve: Any) -> None:
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while True:
+            seen.append(await receive())
+            if not seen[-1]["more_body"]:
+                break
+        await respond(send)
+
+    edge = serve(app).edge
+    stream = edge.request(method="POST", flags=0)
+    edge.body(stream, b"body")
+    edge.send(frames.pack(stream, _wire.TRAILERS, 0, 0, b"x-sum\x001\0x-sum\x002"))
+    assert edge.answer(stream).body == b"ok"
+    assert b"".join(message["body"] for message in seen) == b"body"
+    assert seen[-1]["trailers"] == [(b"x-sum", b"1"), (b"x-sum", b"2")]
+    assert not any("trailers" in message for message in seen[:-1])
+    edge.body(edge.request(method="POST", flags=0), b"body", end=True)
+    edge.until(lambda: edge.answers[2].ended)
+    assert "trailers" not in seen[-1]

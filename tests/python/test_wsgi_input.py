@@ -13,6 +13,7 @@ from wsgi_support import END, Edge, text
 
 from keelback import _wire
 from keelback.errors import ClientDisconnected
+from keelback.frames import pack
 from keelback.wsgi_input import EmptyInput, RequestInput
 
 WINDOW = _wire.REQUEST_WINDOW_BYTES
@@ -200,3 +201,21 @@ def test_an_input_that_the_app_keeps_does_not_hang() -> None:
         with pytest.raises(ClientDisconnected):
             kept[0].read()
         assert edge.get().body == b"ok"
+
+
+def test_request_trailers_reach_the_app() -> None:
+    seen = []
+
+    def app(environ: Any, start: Any) -> Any:
+        trailers = environ["keelback.trailers"]
+        seen.append(environ["wsgi.input"].read(3))
+        body = environ["wsgi.input"].read()
+        seen.append((body, list(trailers)))
+        return text(start)
+
+    with Edge(app) as edge:
+        stream, frame = edge.head(flags=0, method="POST")
+        edge.push(frame + pack(stream, _wire.BODY, 0, 0, b"body"))
+        edge.send(stream, _wire.TRAILERS, data=b"x-sum\x001\0x-note\0gr\xfc\xdf")
+        assert edge.answer(stream).body == b"ok"
+    assert seen == [b"bod", (b"y", [("x-sum", "1"), ("x-note", "grüß")])]

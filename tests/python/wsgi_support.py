@@ -44,6 +44,7 @@ class Answer:
     frames: list[Any] = field(default_factory=list)
     informational: list[tuple[int, bytes]] = field(default_factory=list)
     reset: int | None = None
+    accepted: int | None = None
     given_back: bool = False
     ended: bool = False
 
@@ -192,8 +193,13 @@ class Edge:
             (size,) = struct.unpack_from("<I", payload)
             answer.status, answer.flags = aux, flags
             answer.head, data = payload[4 : 4 + size], payload[4 + size :]
+        elif kind == _wire.ACCEPT:
+            assert not answer.head
+            assert answer.accepted is None
+            answer.accepted = aux
+            return
         elif kind == _wire.DATA:
-            assert answer.head
+            assert answer.head or answer.accepted is not None
             data = payload
         elif kind == _wire.INFORMATIONAL:
             assert not answer.head, "the edge refuses this"

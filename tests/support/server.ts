@@ -171,12 +171,12 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   };
   let line: string;
   try {
-    line = await output.line(/http:\/\/[^\s/"]+:\d+|unix:\S+/, START_TIMEOUT_MS);
+    line = await output.line(/https?:\/\/[^\s/"]+:\d+|unix:\S+/, START_TIMEOUT_MS);
   } catch (error) {
     child.kill("SIGKILL");
     throw error;
   }
-  const url = /http:\/\/[^\s/"]+:\d+/.exec(line)?.[0] ?? "";
+  const url = /https?:\/\/[^\s/"]+:\d+/.exec(line)?.[0] ?? "";
   return {
     url,
     port: Number(/:(\d+)$/.exec(url)?.[1] ?? 0),

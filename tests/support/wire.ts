@@ -88,6 +88,12 @@ export class FakeExchange extends Exchange {
     this.events.push(`data ${flags} ${buf.toString("latin1", start, end)}`);
   }
 
+  onLent(flags: number, buf: Buffer, start: number, end: number): void {
+    this.onData(flags, Buffer.from(buf.subarray(start, end)), 0, end - start);
+  }
+
+  onLentBack(): void {}
+
   onTrailers(buf: Buffer, start: number, end: number): void {
     this.events.push(`trailers ${buf.toString("latin1", start, end)}`);
   }

@@ -3,7 +3,7 @@
  * that keeps its connection is forwarded as it came; everything else has this hop's lines put into its head.
  */
 import { REASONS } from "../../proto/h1/encode.ts";
-import { Exchange, type FileSpan } from "../../exchange/exchange.ts";
+import { Exchange, type FileSpan, Stage } from "../../exchange/exchange.ts";
 import { Flag, ResetReason } from "../../wire/spec.ts";
 import { ClientOutput, type ClientSocket } from "../client-socket.ts";
 import type { EdgeContext } from "../context.ts";
@@ -14,6 +14,7 @@ import {
   LAST_CHUNK,
   chunkHead,
   interimHead,
+  lendChunk,
   spliceHead,
   trailerSection,
   writeChunkInPlace,
@@ -37,6 +38,8 @@ export abstract class H1Exchange extends Exchange implements FileTarget {
   bytesOut = 0;
   protected readonly ctx: EdgeContext;
   protected readonly socket: ClientSocket;
+  /** Where the client's bytes can be read and written past the runtime; -1 nowhere. */
+  protected readonly fd: number;
   protected readonly output: ClientOutput;
   protected responseStarted = false;
   /** The whole response is in the output. */
@@ -49,12 +52,15 @@ export abstract class H1Exchange extends Exchange implements FileTarget {
   protected file: FileSender | null = null;
   #chunked = false;
   #fileEnds = false;
+  /** The response ends with the bytes that are lent now. */
+  #lentEnds = false;
 
   constructor(ctx: EdgeContext, socket: ClientSocket) {
     super();
     this.ctx = ctx;
     this.socket = socket;
-    this.output = new ClientOutput(socket);
+    this.fd = socket.fd ?? -1;
+    this.output = new ClientOutput(socket, this.fd);
   }
 
   /** The client was never told to send its body: it may come or not, so no next request can be told from it (RFC 9110 section 10.1.1). */
@@ -75,6 +81,7 @@ export abstract class H1Exchange extends Exchange implements FileTarget {
     this.responseDone = false;
     this.continueSent = false;
     this.#chunked = false;
+    this.#lentEnds = false;
     this.status = 0;
     this.bytesOut = 0;
     this.responseHead = null;
@@ -124,27 +131,31 @@ export abstract class H1Exchange extends Exchange implements FileTarget {
     this.output.write(head, 0, head.length);
   }
 
-  onData(flags: number, buf: Buffer, start: number, end: number, borrowed: boolean): void {
+  onData(flags: number, buf: Buffer, start: number, end: number): void {
     this.bytesOut += end - start;
-    const complete = (flags & Flag.END) !== 0;
-    let data = buf;
-    let from = start;
-    let to = end;
-    if (end > start && this.output.pending === 0 && this.#writeInPlace(buf, start, end, borrowed)) {
-      from = end;
-    } else if (borrowed) {
-      data = Buffer.from(buf.subarray(start, end));
-      from = 0;
-      to = data.length;
-    }
-    this.#body(complete, data, from, to);
+    const written =
+      this.#chunked && end > start && this.output.pending === 0
+        ? writeChunkInPlace(this.output, buf, start, end)
+        : false;
+    this.#body((flags & Flag.END) !== 0, buf, written ? end : start, end);
   }
 
-  /** Body bytes to the kernel as they lie there. */
-  #writeInPlace(buf: Buffer, start: number, end: number, borrowed: boolean): boolean {
-    if (this.#chunked) return writeChunkInPlace(this.output, buf, start, end);
-    if (borrowed) this.output.writeBorrowed(buf, start, end);
-    return borrowed;
+  onLent(flags: number, buf: Buffer, start: number, end: number): void {
+    this.bytesOut += end - start;
+    if (this.#chunked) lendChunk(this.output, buf, start, end);
+    else this.output.lend(buf, start, end);
+    if ((flags & Flag.END) !== 0) this.#lentEnds = true;
+  }
+
+  onLentBack(): void {
+    if (this.#lentEnds) {
+      this.#lentEnds = false;
+      this.#end();
+    } else if (this.stage === Stage.SENT) {
+      this.output.writeLent();
+      this.giveCredit();
+      this.onProgress();
+    } else this.output.writeLent();
   }
 
   onTrailers(buf: Buffer, start: number, end: number): void {
@@ -230,6 +241,7 @@ export abstract class H1Exchange extends Exchange implements FileTarget {
 
   #end(): void {
     if (this.#chunked) this.output.write(LAST_CHUNK, 0, LAST_CHUNK.length);
+    this.output.writeLent();
     this.responseDone = true;
     this.onComplete();
   }

@@ -56,6 +56,15 @@ export function writeChunkInPlace(
   return true;
 }
 
+/** The same for bytes that are lent with `RING_MARGIN_BYTES` around them: these are not put back. */
+export function lendChunk(output: ClientOutput, buf: Buffer, start: number, end: number): void {
+  const lineAt = start - chunkLineBytes(end - start);
+  writeChunkLine(buf, lineAt, end - start);
+  buf[end] = 13;
+  buf[end + 1] = 10;
+  output.lend(buf, lineAt, end + 2);
+}
+
 function chunkLineBytes(size: number): number {
   let bytes = 3;
   for (let rest = size >>> 4; rest > 0; rest >>>= 4) bytes += 1;

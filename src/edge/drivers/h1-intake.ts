@@ -8,7 +8,10 @@ import { Stage } from "../../exchange/exchange.ts";
 import { CancelReason } from "../../wire/spec.ts";
 import type { ClientSocket } from "../client-socket.ts";
 import type { EdgeContext } from "../context.ts";
+import { peerName } from "../peer.ts";
+import { BodyClock, Slowness } from "./body-clock.ts";
 import { H1Exchange } from "./h1-exchange.ts";
+import { fieldOf } from "./h1-head.ts";
 
 /** What the connection waits for; decides what its deadline means. */
 export const Phase = {
@@ -26,15 +29,17 @@ export const Phase = {
   STREAM: 5,
   /** The client is to take response bytes. */
   SEND: 6,
+  /** It is a WebSocket, or a tunnel. */
+  UPGRADED: 7,
   /** Our FIN is out, or waits for the last bytes: then for the client's. */
-  LINGER: 7,
-  CLOSED: 8,
+  LINGER: 8,
+  CLOSED: 9,
 } as const;
 
 /** A request body that the app left unread is read and thrown away up to this many bytes, to save the connection. */
 const DRAIN_BYTES_MAX = 64 * 1024;
-/** A body's rate is judged from so many milliseconds on. */
-const RATE_GRACE_MS = 5000;
+/** Less of a body than this is left to the runtime's reads. */
+const READ_ON_BYTES_MIN = 64 * 1024;
 
 const NONE: Buffer[] = [];
 const EMPTY: Buffer = Buffer.alloc(0);
@@ -51,15 +56,31 @@ export abstract class H1Intake extends H1Exchange {
   #paused = false;
   #bodyBytes = 0;
   #discarded = 0;
-  #lastAt = 0;
-  /** The rate is measured from here on: time in which the app does not read is not the client's. */
-  #ratedAt = 0;
-  #ratedBytes = 0;
+  /** Made for the first request that has a body. */
+  #clock: BodyClock | null = null;
 
   constructor(ctx: EdgeContext, socket: ClientSocket) {
     super(ctx, socket);
     this.form = ctx.backend.form ?? "cgi";
     this.reader = new H1Reader({ ...ctx.settings, form: this.form });
+  }
+
+  // For logs
+
+  client(): string {
+    return peerName(this.socket);
+  }
+
+  target(): string {
+    return this.reader.head.target();
+  }
+
+  requestField(name: string): string | null {
+    return this.reader.head.field(name);
+  }
+
+  responseField(name: string): string | null {
+    return fieldOf(this.responseHead, name);
   }
 
   /** Takes the engine's events. */
@@ -93,25 +114,35 @@ export abstract class H1Intake extends H1Exchange {
     }
     this.reader.feed(chunk);
     this.pump();
+    this.#readOn();
+  }
+
+  /**
+   * What follows of a large body goes from the kernel straight to the worker: the runtime's own reads, which copy and allocate, then find
+   * little or nothing.
+   */
+  #readOn(): void {
+    const left = this.bodyBlocked ? 0 : this.reader.bodyLeft();
+    if (left < READ_ON_BYTES_MIN || this.stage !== Stage.SENT) return;
+    const bytes = this.ctx.backend.receiveBody(this, this.fd, left);
+    this.ctx.counts.bytesIn += bytes;
+    this.#count(bytes);
+    this.reader.skipBody(bytes);
+    if (bytes === left) return this.pump();
+    this.reader.dataStart = this.reader.dataEnd;
+    if (this.requestCredit <= 0) this.#block();
   }
 
   protected beginBody(): void {
     this.#bodyBytes = 0;
     this.#discarded = 0;
-    this.#rateFromNow();
+    this.#clock ??= new BodyClock(this.ctx);
+    this.#clock.restart();
     this.waitForBody();
   }
 
-  #rateFromNow(): void {
-    this.#lastAt = this.ctx.sweeper.now;
-    this.#ratedAt = this.#lastAt;
-    this.#ratedBytes = 0;
-  }
-
   protected waitForBody(): void {
-    const { bodyIdleTimeoutMs: idleMs, bodyRateBytesMin } = this.ctx.settings;
-    const rated = bodyRateBytesMin > 0 && (idleMs === 0 || idleMs > RATE_GRACE_MS);
-    this.wait(Phase.BODY, rated ? RATE_GRACE_MS : idleMs);
+    this.wait(Phase.BODY, this.#clock?.nextMs ?? 0);
   }
 
   /** Hands body bytes over from `from` on. Returns false when the rest must wait for credit, or nothing more is read. */
@@ -133,17 +164,20 @@ export abstract class H1Intake extends H1Exchange {
     }
     if (length === available) return true;
     this.reader.dataStart = from + length;
+    this.#block();
+    return false;
+  }
+
+  #block(): void {
     this.bodyBlocked = true;
     this.pause(true);
     // Now it is the app that takes its time.
     if (this.phase === Phase.BODY) this.#waitForApp();
-    return false;
   }
 
   #count(bytes: number): void {
-    this.#lastAt = this.ctx.sweeper.now;
+    this.#clock?.count(bytes);
     this.#bodyBytes += bytes;
-    this.#ratedBytes += bytes;
   }
 
   #waitForApp(): void {
@@ -168,9 +202,12 @@ export abstract class H1Intake extends H1Exchange {
   onCredit(): void {
     if (!this.bodyBlocked || this.requestCredit <= 0) return;
     this.bodyBlocked = false;
-    this.#rateFromNow();
+    this.#clock?.restart();
     if (this.phase === Phase.APP || this.phase === Phase.STREAM) this.waitForBody();
-    if (this.passBody(this.reader.dataStart)) this.unblock();
+    if (!this.passBody(this.reader.dataStart)) return;
+    // Before the socket is resumed: a fast client's body never meets the runtime's reads.
+    if (this.#inbox.length === 0) this.#readOn();
+    if (!this.bodyBlocked) this.unblock();
   }
 
   /** Goes on reading. */
@@ -184,16 +221,10 @@ export abstract class H1Intake extends H1Exchange {
   }
 
   protected onBodyDeadline(now: number): void {
-    const { bodyIdleTimeoutMs: idleMs, bodyRateBytesMin } = this.ctx.settings;
-    const spent = now - this.#ratedAt;
-    const slow =
-      bodyRateBytesMin > 0 &&
-      spent >= RATE_GRACE_MS &&
-      this.#ratedBytes * 1000 < bodyRateBytesMin * spent;
-    const silent = idleMs > 0 && now - this.#lastAt >= idleMs;
-    if (!slow && !silent) return this.waitForBody();
+    const slowness = this.#clock?.judge(now) ?? Slowness.NONE;
+    if (slowness === Slowness.NONE) return this.waitForBody();
     this.leave(CancelReason.CLIENT_GONE);
-    this.refuse(silent ? "body-timeout" : "body-too-slow");
+    this.refuse(slowness === Slowness.SILENT ? "body-timeout" : "body-too-slow");
   }
 
   protected drainable(): boolean {

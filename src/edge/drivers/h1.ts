@@ -15,10 +15,9 @@ import type { ClientSocket } from "../client-socket.ts";
 import type { EdgeContext } from "../context.ts";
 import { errorResponse } from "../error-response.ts";
 import { connectionConstant, peerName } from "../peer.ts";
-import type { Swept } from "../sweeper.ts";
-import { fieldOf } from "./h1-head.ts";
 import { RESET_TEXT } from "./h1-exchange.ts";
-import { H1Intake, Phase } from "./h1-intake.ts";
+import { Phase } from "./h1-intake.ts";
+import { H1Upgrade } from "./h1-upgrade.ts";
 
 /** How long and how much is read and thrown away after our FIN. */
 const LINGER_MS = 2000;
@@ -28,12 +27,9 @@ const PIPELINE_BYTES_MAX = 64 * 1024;
 
 const NONE: Buffer[] = [];
 
-export class H1Connection extends H1Intake implements Swept, AccessRecord {
-  sweepIndex = -1;
+export class H1Connection extends H1Upgrade implements AccessRecord {
   /** performance.now() of the request's head, for the access log; 0 when it is off. */
   startedAt = 0;
-  /** Of the listener that accepted it; empty for TCP. */
-  readonly #unixPath: string;
   #constant: Buffer | null = null;
   /** An exchange is under way: from its head until its response is out and its body is consumed. */
   #active = false;
@@ -46,8 +42,7 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
   #discarded = 0;
 
   constructor(ctx: EdgeContext, socket: ClientSocket, unixPath: string) {
-    super(ctx, socket);
-    this.#unixPath = unixPath;
+    super(ctx, socket, unixPath);
     ctx.sweeper.add(this);
     this.wait(Phase.NEW, ctx.settings.headerTimeoutMs);
     ctx.counts.connections += 1;
@@ -63,11 +58,13 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
       if (this.#discarded > LINGER_BYTES_MAX) this.socket.terminate();
       return;
     }
-    if (!this.#deaf) this.take(chunk);
+    if (this.session !== null) this.session.receive(chunk);
+    else if (!this.#deaf) this.take(chunk);
   }
 
   drain(): void {
     if (!this.output.drain()) return;
+    if (this.session !== null && this.phase === Phase.UPGRADED) return this.session.drained();
     if (this.stage === Stage.SENT) this.giveCredit();
     if (this.output.pending > 0) {
       if (this.phase === Phase.SEND) this.wait(Phase.SEND, this.ctx.settings.sendTimeoutMs);
@@ -84,6 +81,8 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
     this.inputEnded = true;
     if (this.phase === Phase.LINGER) {
       if (this.#finSent) this.socket.end();
+    } else if (this.session !== null) {
+      this.session.ended();
     } else if (this.#active && this.bodyEnded) {
       this.#halfClosed();
     } else {
@@ -114,6 +113,7 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
     this.deadline = 0;
     this.ctx.sweeper.remove(this);
     this.ctx.counts.connections -= 1;
+    this.session?.closed();
     if (this.#active) {
       this.ctx.counts.aborted += 1;
       this.leave(CancelReason.CLIENT_GONE);
@@ -139,6 +139,8 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
         return this.refuse("worker-timeout");
       case Phase.SEND:
         return this.cut("the client took nothing in time");
+      case Phase.UPGRADED:
+        return this.session?.onDeadline(now);
       default:
         this.socket.terminate();
     }
@@ -157,6 +159,7 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
   /** The server stops: an idle connection closes now, another one after its response. */
   shutdown(): void {
     if (this.phase === Phase.IDLE || this.phase === Phase.NEW) this.#close();
+    else if (this.phase === Phase.UPGRADED) this.session?.shutdown();
     else this.closeAfter = true;
   }
 
@@ -175,24 +178,6 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
   /** There are too many connections: answers and closes. */
   turnAway(): void {
     this.refuse("connections-full");
-  }
-
-  // For logs
-
-  client(): string {
-    return peerName(this.socket);
-  }
-
-  target(): string {
-    return this.reader.head.target();
-  }
-
-  requestField(name: string): string | null {
-    return this.reader.head.field(name);
-  }
-
-  responseField(name: string): string | null {
-    return fieldOf(this.responseHead, name);
   }
 
   // The request
@@ -220,6 +205,7 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
         if (this.inputEnded && this.#active) this.#halfClosed();
         return true;
       case ReadEvent.ERROR:
+        if (reader.errorCode === "h2-preface-unsupported" && this.becomeH2()) return false;
         this.leave(CancelReason.CLIENT_GONE);
         this.refuse(reader.errorCode ?? "request-line-invalid");
         return false;
@@ -251,14 +237,14 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
     ctx.counts.headersDropped += head.dropped;
     const ends = head.contentLength === 0;
     this.#active = true;
+    this.served = true;
     this.resetResponse();
     this.method = head.method;
     this.version = head.version;
     this.flags =
       (ends ? Flag.END : 0) |
       (head.expectContinue ? Flag.EXPECT : 0) |
-      (head.trailersOk ? Flag.TRAILERS_OK : 0) |
-      (head.upgrade ? Flag.UPGRADE : 0);
+      (head.trailersOk ? Flag.TRAILERS_OK : 0);
     this.bodyEnded = ends;
     this.trailers = null;
     this.replay = ends ? NONE : [];
@@ -267,10 +253,11 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
     if (!head.keepAlive || ctx.settings.keepAliveMs === 0) this.closeAfter = true;
     if (ends) this.wait(Phase.APP, ctx.settings.timeoutMs);
     else this.beginBody();
-    this.#constant ??= connectionConstant(this.form, this.socket, this.#unixPath);
+    this.#constant ??= connectionConstant(this.form, this.socket, this.unixPath);
     // The engine encodes heads for the interface there was when the client connected.
     const form = ctx.backend.form;
     if (form !== null && form !== this.form) return this.refuse("interface-changed");
+    if (head.upgrade && !this.considerUpgrade()) return;
     ctx.backend.submit(this, head, this.#constant);
   }
 
@@ -293,6 +280,7 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
   }
 
   onReset(reason: number): void {
+    if (this.session !== null) return this.session.workerGone(this.ctx.stopping);
     if (!this.responseStarted) {
       this.refuse(reason === ResetReason.TIMEOUT ? "worker-timeout" : "app-failed");
       return;
@@ -301,6 +289,7 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
   }
 
   onRefused(code: ErrorCode): void {
+    if (this.session !== null) return this.session.workerGone(this.ctx.stopping);
     if (this.responseStarted) this.cut(ERRORS[code].text);
     else this.refuse(code);
   }
@@ -354,6 +343,13 @@ export class H1Connection extends H1Intake implements Swept, AccessRecord {
   }
 
   // The end
+
+  protected endSession(): void {
+    if (this.phase >= Phase.LINGER) return;
+    this.#record();
+    this.#active = false;
+    this.#close();
+  }
 
   protected abandonRest(): void {
     this.closeAfter = true;

@@ -5,6 +5,7 @@
  */
 import type { RequestHead } from "../events.ts";
 import { allocate, copyBytes } from "../../core/bytes.ts";
+import { replaceLine } from "../target.ts";
 import type { HeadParser } from "./head.ts";
 
 const EMPTY = new Uint8Array(0);
@@ -73,22 +74,7 @@ export class HeadBlock {
 
   /** Puts another request line, which begins at `base`, before the fields that are already in the block. */
   replaceLine(bytes: Uint8Array, base: number): void {
-    const head = this.#head;
-    const line = this.#parser.line;
-    const end = line.size + head.blockEnd - head.splitAt;
-    let kept = head.method;
-    if (end > head.block.length) {
-      const grown = allocate(end);
-      copyBytes(head.block, head.splitAt, head.blockEnd, grown, line.size);
-      head.block = grown;
-      kept = "";
-    } else if (line.size !== head.splitAt) {
-      head.block.copyWithin(line.size, head.splitAt, head.blockEnd);
-    }
-    line.write(bytes, base, head.block, kept);
-    head.splitAt = line.size;
-    head.blockEnd = end;
-    head.method = line.method;
+    replaceLine(this.#head, this.#parser.line, bytes, base);
   }
 
   #move(size: number): void {

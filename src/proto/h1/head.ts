@@ -14,13 +14,13 @@
  */
 import type { ErrorCode } from "../../core/errors.ts";
 import type { HeadForm } from "../events.ts";
-import { decimal, equalsIgnoreCase, listMembers, validHost } from "../fields.ts";
+import { fieldFault } from "../field-rules.ts";
+import { decimal, equalsIgnoreCase, fieldValueEnd, listMembers } from "../fields.ts";
 import {
   ascii,
   COLON,
   COMMA,
   CR,
-  FIELD_VALUE,
   HTAB,
   isBlank,
   LF,
@@ -31,31 +31,20 @@ import {
   UNDERSCORE_MARK,
 } from "../grammar.ts";
 import { copyBytes } from "../../core/bytes.ts";
-import { joinRepeated } from "./join.ts";
+import { joinRepeated } from "../join.ts";
+import type { HeadLimits } from "../limits.ts";
 import { LINE_INCOMPLETE, LINE_TOO_LONG, LineScan } from "./lines.ts";
 import {
   Name,
+  type NameCode,
   nameHash,
   type NameSet,
   SINGLE_NAME_MAX,
   SPECIAL_CGI,
   SPECIAL_LOWER,
   type SpecialNames,
-} from "./names.ts";
+} from "../names.ts";
 import { RequestLine } from "./request-line.ts";
-
-export interface HeadLimits {
-  /** Bytes of the request line, CR LF not counted. */
-  readonly requestLineBytesMax: number;
-  /** Bytes of all header lines with their line endings; trailers count too. */
-  readonly headerBytesMax: number;
-  /** Bytes of one header line, CR LF not counted. */
-  readonly headerFieldBytesMax: number;
-  /** Header lines; trailers count too. */
-  readonly headerCountMax: number;
-  /** What becomes of a header whose name has an underscore, which CGI cannot tell from a hyphen. */
-  readonly underscoreHeaders: "drop" | "refuse";
-}
 
 /** More bytes are needed. */
 export const HEAD_INCOMPLETE = -1;
@@ -79,9 +68,22 @@ export const Fact = {
   CODING_WRONG: 4096,
 } as const;
 
+/** The fact that a field of the name is there, by NameCode. */
+const FACTS: Uint16Array = factsByName();
+
+function factsByName(): Uint16Array {
+  const facts = new Uint16Array(16);
+  facts[Name.HOST] = Fact.HOST;
+  facts[Name.CONTENT_TYPE] = Fact.CONTENT_TYPE;
+  facts[Name.CONTENT_LENGTH] = Fact.CONTENT_LENGTH;
+  facts[Name.TRANSFER_ENCODING] = Fact.TRANSFER_ENCODING;
+  facts[Name.EXPECT] = Fact.EXPECT;
+  facts[Name.UPGRADE] = Fact.UPGRADE;
+  return facts;
+}
+
 const CONNECTION_WORDS: readonly Uint8Array[] = ["close", "keep-alive", "upgrade"].map(ascii);
 const TRAILERS_WORD: readonly Uint8Array[] = [ascii("trailers")];
-const CONTINUE = ascii("100-continue");
 const CHUNKED = ascii("chunked");
 const HOST_NAMES = { cgi: ascii("\0HTTP_HOST\0"), asgi: ascii("\0host\0") } as const;
 /** Length of the `HTTP_` before names in the CGI form. */
@@ -207,7 +209,7 @@ export class HeadParser {
     at++;
     while (at < end && (bytes[at] === SP || bytes[at] === HTAB)) at++;
     const valueFrom = at;
-    at = valueEndOf(bytes, at, end);
+    at = fieldValueEnd(bytes, at, end);
     if (at + 1 >= end || bytes[at] !== CR || bytes[at + 1] !== LF) {
       return this.#fault(bytes, base, start, end);
     }
@@ -253,13 +255,16 @@ export class HeadParser {
   }
 
   /** A special field has been written: notes what it says. The end of the block (`o` when it is left out), or HEAD_REFUSED. */
-  #meaning(name: number, valueAt: number, valueEnd: number): number {
+  #meaning(name: NameCode, valueAt: number, valueEnd: number): number {
     const out = this.out;
+    const fact = FACTS[name]!;
+    const fault = fieldFault(name, (this.facts & fact) !== 0, out, valueAt, valueEnd);
+    if (fault !== null) return this.#refuse(fault);
+    this.facts |= fact;
     switch (name) {
       case Name.HOST:
-        if ((this.facts & Fact.HOST) !== 0) return this.#refuse("host-duplicate");
-        if (!validHost(out, valueAt, valueEnd)) return this.#refuse("host-invalid");
-        this.facts |= Fact.HOST;
+      case Name.EXPECT:
+      case Name.UPGRADE:
         return valueEnd;
       case Name.CONNECTION: {
         const words = listMembers(out, valueAt, valueEnd, CONNECTION_WORDS);
@@ -267,32 +272,17 @@ export class HeadParser {
         return valueEnd;
       }
       case Name.CONTENT_TYPE:
-        if ((this.facts & Fact.CONTENT_TYPE) !== 0) return this.#refuse("content-type-duplicate");
-        this.facts |= Fact.CONTENT_TYPE;
         return this.#cgi ? this.#unprefix(valueEnd) : valueEnd;
       case Name.CONTENT_LENGTH:
-        if ((this.facts & Fact.CONTENT_LENGTH) !== 0)
-          return this.#refuse("content-length-duplicate");
-        this.facts |= Fact.CONTENT_LENGTH;
         this.contentLength = decimal(out, valueAt, valueEnd);
-        if (this.contentLength < 0) return this.#refuse("content-length-invalid");
         return this.#cgi ? this.#unprefix(valueEnd) : valueEnd;
       case Name.TRANSFER_ENCODING:
-        this.facts |= Fact.TRANSFER_ENCODING | codings(out, valueAt, valueEnd, this.facts);
+        this.facts |= codings(out, valueAt, valueEnd, this.facts);
         for (let i = valueAt; i < valueEnd; i++) out[i]! |= 0x20;
-        return valueEnd;
-      case Name.EXPECT:
-        if (!equalsIgnoreCase(out, valueAt, valueEnd, CONTINUE)) {
-          return this.#refuse("expectation-unknown");
-        }
-        this.facts |= Fact.EXPECT;
         return valueEnd;
       case Name.TE:
         if (listMembers(out, valueAt, valueEnd, TRAILERS_WORD) !== 0)
           this.facts |= Fact.TRAILERS_OK;
-        return valueEnd;
-      case Name.UPGRADE:
-        this.facts |= Fact.UPGRADE;
         return valueEnd;
       case Name.PROXY:
         // "httpoxy": as HTTP_PROXY it would configure the HTTP clients of a CGI-style app.
@@ -341,28 +331,6 @@ export class HeadParser {
     this.error = error;
     return HEAD_REFUSED;
   }
-}
-
-/** The first position at or after `from` whose byte no field value may hold, or `end`; eight bytes a step. */
-function valueEndOf(bytes: Uint8Array, from: number, end: number): number {
-  const last = end - 7;
-  let at = from;
-  while (
-    at < last &&
-    (FIELD_VALUE[bytes[at]!]! &
-      FIELD_VALUE[bytes[at + 1]!]! &
-      FIELD_VALUE[bytes[at + 2]!]! &
-      FIELD_VALUE[bytes[at + 3]!]! &
-      FIELD_VALUE[bytes[at + 4]!]! &
-      FIELD_VALUE[bytes[at + 5]!]! &
-      FIELD_VALUE[bytes[at + 6]!]! &
-      FIELD_VALUE[bytes[at + 7]!]!) !==
-      0
-  ) {
-    at += 8;
-  }
-  while (at < end && FIELD_VALUE[bytes[at]!] === 1) at++;
-  return at;
 }
 
 /** What is wrong with a complete header line that does not begin with blank space. */

@@ -12,9 +12,10 @@ import { CR, LF } from "../grammar.ts";
 import { HeadBlock } from "./block.ts";
 import { Chunk, ChunkedDecoder } from "./body.ts";
 import { allocate, copyBytes } from "../../core/bytes.ts";
-import { HEAD_INCOMPLETE, type HeadLimits, HeadParser } from "./head.ts";
+import type { HeadLimits } from "../limits.ts";
+import { HEAD_INCOMPLETE, HeadParser } from "./head.ts";
 import { HeadMemo } from "./memo.ts";
-import { type NameSet, sharedNameSet } from "./names.ts";
+import { type NameSet, sharedNameSet } from "../names.ts";
 import { Head } from "./request-head.ts";
 import { TrailerReader } from "./trailers.ts";
 
@@ -69,6 +70,8 @@ export class H1Reader implements RequestReader {
   #progress = 0;
   /** Body bytes still to come (LENGTH). */
   #left = 0;
+  /** What has come, when it is the beginning of another protocol. */
+  #rest: Buffer | null = null;
   /** `resume` came before END. */
   #released = false;
 
@@ -138,6 +141,17 @@ export class H1Reader implements RequestReader {
 
   buffered(): number {
     return this.#end - this.#pos;
+  }
+
+  /** Bytes of a body of known length that have not been fed, when all that was fed has been read; else 0. */
+  bodyLeft(): number {
+    return this.#state === LENGTH && this.#pos === this.#end ? this.#left : 0;
+  }
+
+  /** Body bytes, at most `bodyLeft()`, have gone another way. */
+  skipBody(bytes: number): void {
+    this.#left -= bytes;
+    if (this.#left === 0) this.#state = ENDING;
   }
 
   headPending(): boolean {
@@ -329,7 +343,21 @@ export class H1Reader implements RequestReader {
     this.#owned = false;
   }
 
+  /**
+   * The bytes that have come and are not read, which no longer are this reader's: behind the head of an upgraded request, or with the head
+   * that was not HTTP/1 (`h2-preface-unsupported`).
+   */
+  takeRest(): Buffer {
+    const rest = this.#rest ?? Buffer.from(this.#bytes.subarray(this.#pos, this.#end));
+    this.#state = CLOSED;
+    this.#discard();
+    return rest;
+  }
+
   #fail(error: ErrorCode): ReadEventCode {
+    if (error === "h2-preface-unsupported") {
+      this.#rest = Buffer.from(this.#bytes.subarray(this.#pos, this.#end));
+    }
     // Of a head whose request line was not read nothing is known; the last one's must not stand in for it.
     if (this.#state <= LINE) {
       this.#memo.forget();

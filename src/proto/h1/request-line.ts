@@ -4,14 +4,11 @@
  * of the line, so they stay true when the bytes move. `write` puts down the first part of the head block.
  */
 import type { ErrorCode } from "../../core/errors.ts";
-import type { HeadForm } from "../events.ts";
-import { equalsIgnoreCase, isEscape, validHost } from "../fields.ts";
+import { equalsIgnoreCase, validHost } from "../fields.ts";
 import {
   ascii,
   COLON,
-  HEX,
   isDigit,
-  PERCENT,
   SLASH,
   SP,
   TARGET,
@@ -20,60 +17,16 @@ import {
   TARGET_QUESTION,
   TOKEN,
 } from "../grammar.ts";
-import { copyBytes } from "../../core/bytes.ts";
+import { KNOWN_BYTES, KNOWN_METHODS, RequestTarget } from "../target.ts";
 
-const KNOWN_METHODS: readonly string[] = [
-  "GET",
-  "POST",
-  "HEAD",
-  "PUT",
-  "PATCH",
-  "DELETE",
-  "OPTIONS",
-];
-const KNOWN_BYTES: readonly Uint8Array[] = KNOWN_METHODS.map(ascii);
 const SCHEMES: readonly Uint8Array[] = [ascii("http://"), ascii("https://")];
 const VERSION_END = ascii(" HTTP/1.1\r\n");
 const ASTERISK = 42;
 
-/** REQUEST_METHOD and its value, up to the path, by index of KNOWN_METHODS. */
-const CGI_STARTS: readonly Uint8Array[] = KNOWN_METHODS.map(cgiStart);
-const CGI_QUERY = ascii("\0QUERY_STRING\0");
-const CGI_URI = ascii("\0REQUEST_URI\0");
-const CGI_END_10 = ascii("\0SERVER_PROTOCOL\0HTTP/1.0\0");
-const CGI_END_11 = ascii("\0SERVER_PROTOCOL\0HTTP/1.1\0");
-const ASGI_STARTS: readonly Uint8Array[] = KNOWN_METHODS.map((method) => ascii(method + "\0"));
-
-function cgiStart(method: string): Uint8Array {
-  return ascii("REQUEST_METHOD\0" + method + "\0PATH_INFO\0");
-}
-
-export class RequestLine {
-  method = "";
-  version = 11;
-  targetFrom = 0;
-  targetTo = 0;
+export class RequestLine extends RequestTarget {
   /** The authority of an absolute-form target; `authorityTo` is 0 for any other form. */
   authorityFrom = 0;
   authorityTo = 0;
-  /** Bytes that `write` will make. */
-  size = 0;
-
-  readonly #cgi: boolean;
-  /** Index of KNOWN_METHODS, -1 for any other method. */
-  #known = -1;
-  #pathFrom = 0;
-  #pathTo = 0;
-  /** Position of '?', or `targetTo`. */
-  #queryAt = 0;
-  /** Percent escapes in the path. */
-  #escapes = 0;
-  /** The path when the target has none: '/' (absolute-form), '*' (OPTIONS of an absolute-form); else 0. */
-  #impliedPath = 0;
-
-  constructor(form: HeadForm) {
-    this.#cgi = form === "cgi";
-  }
 
   /**
    * Reads the common shape in `[start, end)`. The position after the line's CR LF, or -1 when the line is incomplete,
@@ -104,18 +57,18 @@ export class RequestLine {
     for (let i = 0; i < VERSION_END.length; i++) {
       if (bytes[at + i] !== VERSION_END[i]) return -1;
     }
-    this.#known = known;
+    this.known = known;
     this.method = KNOWN_METHODS[known]!;
     this.version = 11;
     this.authorityTo = 0;
-    this.#impliedPath = 0;
-    this.targetFrom = this.#pathFrom = targetAt - start;
+    this.impliedPath = 0;
+    this.targetFrom = this.pathFrom = targetAt - start;
     this.targetTo = at - start;
-    this.#queryAt = (queryAt === 0 ? at : queryAt) - start;
-    this.#pathTo = this.#queryAt;
-    this.#escapes = 0;
-    if (escaped && this.#checkEscapes(bytes, start) !== null) return -1;
-    this.#measure();
+    this.queryAt = (queryAt === 0 ? at : queryAt) - start;
+    this.pathTo = this.queryAt;
+    this.escapes = 0;
+    if (escaped && this.checkEscapes(bytes, start) !== null) return -1;
+    this.measure();
     return at + VERSION_END.length;
   }
 
@@ -131,12 +84,12 @@ export class RequestLine {
     }
     if (first === start) return "method-invalid";
     this.method = Buffer.from(bytes.subarray(start, first)).toString("latin1");
-    this.#known = KNOWN_METHODS.indexOf(this.method);
+    this.known = KNOWN_METHODS.indexOf(this.method);
     this.targetFrom = first + 1 - start;
     this.targetTo = last - 1 - start;
     this.authorityTo = 0;
-    this.#impliedPath = 0;
-    this.#escapes = 0;
+    this.impliedPath = 0;
+    this.escapes = 0;
     const refused = this.#parseVersion(bytes, last, end);
     return refused ?? this.#parseTarget(bytes, start);
   }
@@ -159,23 +112,19 @@ export class RequestLine {
   #parseTarget(bytes: Uint8Array, start: number): ErrorCode | null {
     const from = start + this.targetFrom;
     const to = start + this.targetTo;
-    let queryAt = to;
-    for (let i = from; i < to; i++) {
-      const kind = TARGET[bytes[i]!];
-      if (kind === 0) return "target-invalid";
-      if (kind === TARGET_QUESTION && queryAt === to) queryAt = i;
-    }
+    const queryAt = this.findQuery(bytes, from, to);
+    if (queryAt < 0) return "target-invalid";
     // RFC 9112 section 3.2.3: the only request with an authority-form target, and no proxy is here to serve it.
     if (this.method === "CONNECT") return "connect-refused";
-    this.#pathFrom = this.targetFrom;
-    this.#pathTo = this.#queryAt = queryAt - start;
+    this.pathFrom = this.targetFrom;
+    this.pathTo = this.queryAt = queryAt - start;
     if (bytes[from] === ASTERISK && to - from === 1) {
       if (this.method !== "OPTIONS") return "target-invalid";
     } else if (bytes[from] !== SLASH || from === to) {
       if (!this.#parseAbsolute(bytes, start, queryAt)) return "target-invalid";
     }
-    const refused = this.#checkEscapes(bytes, start);
-    if (refused === null) this.#measure();
+    const refused = this.checkEscapes(bytes, start);
+    if (refused === null) this.measure();
     return refused;
   }
 
@@ -191,81 +140,14 @@ export class RequestLine {
       if (!validHost(bytes, authority, path)) return false;
       this.authorityFrom = authority - start;
       this.authorityTo = path - start;
-      this.#pathFrom = path - start;
+      this.pathFrom = path - start;
       if (path === queryAt) {
         const asterisk = this.method === "OPTIONS" && queryAt === start + this.targetTo;
-        this.#impliedPath = asterisk ? ASTERISK : SLASH;
+        this.impliedPath = asterisk ? ASTERISK : SLASH;
       }
       return true;
     }
     return false;
-  }
-
-  /** Escapes are checked in the path only, which is decoded here; browsers send a lone '%' in queries. */
-  #checkEscapes(bytes: Uint8Array, start: number): ErrorCode | null {
-    const to = start + this.#pathTo;
-    for (let i = start + this.#pathFrom; i < to; i++) {
-      if (bytes[i] !== PERCENT) continue;
-      if (!isEscape(bytes, i, to)) return "target-invalid";
-      if (bytes[i + 1] === 48 && bytes[i + 2] === 48) return "target-nul";
-      this.#escapes++;
-    }
-    return null;
-  }
-
-  /** What stands before the path in the block. */
-  #start(): Uint8Array {
-    if (this.#known >= 0) return (this.#cgi ? CGI_STARTS : ASGI_STARTS)[this.#known]!;
-    return this.#cgi ? cgiStart(this.method) : ascii(this.method + "\0");
-  }
-
-  #measure(): void {
-    const implied = this.#impliedPath === 0 ? 0 : 1;
-    const path = this.#pathTo - this.#pathFrom + implied;
-    const decoded = path - 2 * this.#escapes;
-    const query = Math.max(0, this.targetTo - this.#queryAt - 1);
-    if (this.#cgi) {
-      const uri = path + this.targetTo - this.#queryAt;
-      const fixed = 26 + this.method.length + CGI_QUERY.length + CGI_URI.length;
-      this.size = fixed + decoded + query + uri + CGI_END_11.length;
-    } else {
-      this.size = this.method.length + 4 + decoded + query + (this.#escapes > 0 ? path : 0);
-    }
-  }
-
-  /**
-   * Writes the part of the block that precedes the connection's constants, each string followed by NUL. `kept` is the
-   * method whose block `out` holds from before: if it is the same one, what stands before the path is not written again.
-   */
-  write(bytes: Uint8Array, start: number, out: Uint8Array, kept: string): void {
-    const cgi = this.#cgi;
-    const begin = this.#start();
-    let o = begin.length;
-    if (this.method !== kept) copyBytes(begin, 0, o, out, 0);
-    const pathFrom = start + this.#pathFrom;
-    const pathTo = start + this.#pathTo;
-    const queryAt = start + this.#queryAt;
-    const targetTo = start + this.targetTo;
-    if (this.#impliedPath !== 0) out[o++] = this.#impliedPath;
-    if (this.#escapes === 0) {
-      o = copyBytes(bytes, pathFrom, pathTo, out, o);
-    } else {
-      o = decodeEscapes(bytes, pathFrom, pathTo, out, o);
-    }
-    if (!cgi) {
-      out[o++] = 0;
-      if (this.#escapes > 0) o = copyBytes(bytes, pathFrom, pathTo, out, o);
-      out[o++] = 0;
-      if (queryAt < targetTo) o = copyBytes(bytes, queryAt + 1, targetTo, out, o);
-      out[o] = 0;
-      return;
-    }
-    o = copyBytes(CGI_QUERY, 0, CGI_QUERY.length, out, o);
-    if (queryAt < targetTo) o = copyBytes(bytes, queryAt + 1, targetTo, out, o);
-    o = copyBytes(CGI_URI, 0, CGI_URI.length, out, o);
-    if (this.#impliedPath !== 0) out[o++] = this.#impliedPath;
-    o = copyBytes(bytes, pathFrom, targetTo, out, o);
-    copyBytes(this.version === 10 ? CGI_END_10 : CGI_END_11, 0, CGI_END_11.length, out, o);
   }
 }
 
@@ -297,24 +179,4 @@ function knownMethod(bytes: Uint8Array, start: number, end: number): number {
     if (bytes[start + i] !== method[i]) return -1;
   }
   return bytes[start + method.length] === SP ? candidate : -1;
-}
-
-function decodeEscapes(
-  bytes: Uint8Array,
-  from: number,
-  to: number,
-  out: Uint8Array,
-  at: number,
-): number {
-  let o = at;
-  for (let i = from; i < to; i++) {
-    const byte = bytes[i]!;
-    if (byte === PERCENT) {
-      out[o++] = HEX[bytes[i + 1]!]! * 16 + HEX[bytes[i + 2]!]!;
-      i += 2;
-    } else {
-      out[o++] = byte;
-    }
-  }
-  return o;
 }

@@ -173,11 +173,6 @@ onBoth([], (probe) => {
 
     refusals(probe, [
       [
-        "the preface of HTTP/2",
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
-        { status: 505, code: "h2-preface-unsupported" },
-      ],
-      [
         "HTTP/2.0 in a request line",
         message(["GET / HTTP/2.0", "Host: test"]),
         { status: 505, code: "version-unsupported" },

@@ -12,7 +12,11 @@ interface Sample {
   /** As TOML says it. */
   readonly toml: string;
   readonly value: Value;
+  /** Flags without which it is refused. */
+  readonly beside?: readonly string[];
 }
+
+const TLS = ["--certfile", "c.pem"];
 
 /** A value for each option that is not its default. A row without one fails the first test. */
 const SAMPLES: Readonly<Record<SettingKey, Sample>> = {
@@ -29,6 +33,23 @@ const SAMPLES: Readonly<Record<SettingKey, Sample>> = {
   bind: { word: ":9000", toml: '[":9000"]', value: [{ kind: "tcp", host: "0.0.0.0", port: 9000 }] },
   backlog: { word: "100", toml: "100", value: 100 },
   edges: { word: "2", toml: "2", value: 2 },
+  certfile: { word: "c.pem", toml: '["c.pem"]', value: [`${CWD}/c.pem`] },
+  keyfile: { word: "k.pem", toml: '["k.pem"]', value: [`${CWD}/k.pem`], beside: TLS },
+  keyfilePassword: { word: "hush", toml: '"hush"', value: "hush" },
+  certReqs: {
+    word: "required",
+    toml: '"required"',
+    value: "required",
+    beside: [...TLS, "--ca-certs", "a.pem"],
+  },
+  caCerts: { word: "a.pem", toml: '"a.pem"', value: `${CWD}/a.pem`, beside: TLS },
+  ciphers: { word: "HIGH", toml: '"HIGH"', value: "HIGH" },
+  tlsMin: { word: "1.3", toml: '"1.3"', value: "1.3" },
+  redirectHttp: { word: "80", toml: '"80"', value: "80", beside: TLS },
+  http2: { word: "false", toml: "false", value: false },
+  http2Streams: { word: "50", toml: "50", value: 50 },
+  http3: { word: "true", toml: "true", value: true, beside: TLS },
+  hstsMs: { word: "1h", toml: '"1h"', value: 3_600_000 },
   workers: { word: "3", toml: "3", value: 3 },
   worker: { word: "asyncio", toml: '"asyncio"', value: "asyncio" },
   threads: { word: "5", toml: "5", value: 5 },
@@ -55,6 +76,11 @@ const SAMPLES: Readonly<Record<SettingKey, Sample>> = {
   connections: { word: "500", toml: "500", value: 500 },
   queue: { word: "10", toml: "10", value: 10 },
   responseBufferBytes: { word: "2m", toml: '"2m"', value: 2_097_152 },
+  wsMaxSizeBytes: { word: "1m", toml: '"1m"', value: 1_048_576 },
+  wsPerMessageDeflate: { word: "false", toml: "false", value: false },
+  wsPingIntervalMs: { word: "0", toml: "0", value: 0 },
+  wsPingTimeoutMs: { word: "5", toml: "5", value: 5000 },
+  wsCloseTimeoutMs: { word: "2s", toml: '"2s"', value: 2000 },
   accessLog: { word: "log/access", toml: '"log/access"', value: `${CWD}/log/access` },
   accessLogFormat: { word: "%(h)s", toml: '"%(h)s"', value: "%(h)s" },
   logLevel: { word: "debug", toml: '"debug"', value: "debug" },
@@ -92,7 +118,8 @@ describe("table", () => {
       if ("min" in spec) {
         expect(spec.min).toBeLessThan(spec.max);
         const value = spec.default === "auto" ? spec.min : spec.default;
-        expect(value >= spec.min && value <= spec.max).toBe(true);
+        const off = value === 0 && "zero" in spec;
+        expect(off || (value >= spec.min && value <= spec.max)).toBe(true);
       }
       if (spec.type === "choice") {
         expect(spec.choices).toContain(spec.default);
@@ -129,43 +156,45 @@ describe("every option", () => {
   });
 
   test.each(rows)("%s: from each flag", (key, row) => {
-    const { word, value } = SAMPLES[key];
+    const { word, value, beside = [] } = SAMPLES[key];
     if (row.spec.positional === true) {
       expect(good([word]).config[key]).toEqual(value);
       return;
     }
     expect(row.flags[0]).toBe(`--${row.name}`);
     for (const flag of row.flags) {
-      const { config, sources } = good(argvFor(row, flag, word));
+      const { config, sources } = good([...beside, ...argvFor(row, flag, word)]);
       expect(config[key]).toEqual(value);
       expect(sources[key]).toEqual({ kind: "flag", name: flag });
-      if (flag.startsWith("--")) expect(good([`${flag}=${word}`]).config[key]).toEqual(value);
-      else expect(good([`${flag}${word}`]).config[key]).toEqual(value);
+      const attached = flag.startsWith("--") ? `${flag}=${word}` : `${flag}${word}`;
+      expect(good([...beside, attached]).config[key]).toEqual(value);
     }
   });
 
   test.each(rows)("%s: from its variable", (key, row) => {
     const variable = row.variable ?? "none";
-    const { config, sources } = good([], { env: { [variable]: SAMPLES[key].word } });
-    expect(config[key]).toEqual(SAMPLES[key].value);
+    const { word, value, beside = [] } = SAMPLES[key];
+    const { config, sources } = good(beside, { env: { [variable]: word } });
+    expect(config[key]).toEqual(value);
     expect(sources[key]).toEqual({ kind: "variable", name: variable });
     expect(good([], { env: { [variable]: "" } }).sources[key].kind).toBe("default");
   });
 
   test.each(rows)("%s: from the file", (key, row) => {
-    const { config, sources } = good([], toml(`${row.fileKey ?? ""} = ${SAMPLES[key].toml}`));
-    expect(config[key]).toEqual(SAMPLES[key].value);
+    const { toml: text, value, beside = [] } = SAMPLES[key];
+    const { config, sources } = good(beside, toml(`${row.fileKey ?? ""} = ${text}`));
+    expect(config[key]).toEqual(value);
     expect(sources[key]).toEqual({ kind: "file", name: "keelback.toml line 1" });
   });
 
   test.each(rows)("%s: a flag wins over the variable, this over the file", (key, row) => {
-    const { word, toml: text, value } = SAMPLES[key];
+    const { word, toml: text, value, beside = [] } = SAMPLES[key];
     const file = toml(`${row.fileKey ?? ""} = ${text}`);
     const env = { [row.variable ?? ""]: word };
     const flag = row.flags[0];
-    expect(good([], { ...file, env }).sources[key].kind).toBe("variable");
+    expect(good(beside, { ...file, env }).sources[key].kind).toBe("variable");
     const argv = flag === undefined ? [word] : argvFor(row, flag, word);
-    const all = good(argv, { ...file, env });
+    const all = good([...beside, ...argv], { ...file, env });
     expect(all.sources[key].kind).toBe("flag");
     expect(all.config[key]).toEqual(value);
   });

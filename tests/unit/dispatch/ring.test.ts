@@ -54,3 +54,31 @@ test("only what lies inside of the ring, margins included, is accepted", () => {
   expect(shared.holds(16, RING_BYTES - 31)).toBe(false);
   expect(shared.holds(0xffffffff, 0xffffffff)).toBe(false);
 });
+
+test("what a socket gives goes straight into the ring, after what was put before", async () => {
+  const { board, rings, shared } = memory();
+  const sent = Buffer.alloc(60_000, "0123456789");
+  const accepted = Promise.withResolvers<Bun.Socket>();
+  using listener = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: { open: (socket) => accepted.resolve(socket), data() {} },
+  });
+  const socket = await Bun.connect({
+    hostname: "127.0.0.1",
+    port: listener.port,
+    socket: { open: (self) => self.pause(), data() {} },
+  });
+  expect((await accepted.promise).write(sent)).toBe(sent.length);
+  const { fd } = socket as unknown as { fd: number };
+  shared.put(Buffer.alloc(100, "x"));
+  let read = 0;
+  for (let at = shared.putFrom(fd, 25_000); at >= 0; at = shared.putFrom(fd, 25_000)) {
+    const seen = Buffer.from(rings.buffer, RING_BYTES + at, shared.received);
+    expect(seen.equals(sent.subarray(read, read + shared.received))).toBe(true);
+    read += shared.received;
+    board[BOARD_REQUEST_READ] = shared.used;
+  }
+  expect(read).toBe(sent.length);
+  socket.terminate();
+});

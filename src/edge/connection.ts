@@ -1,0 +1,32 @@
+/**
+ * What the edge needs of a client connection, whatever protocol it speaks: the socket's events go in by the first four methods, the
+ * others are the edge's own wishes. A driver counts itself in (`counts.connections`, the sweeper) when it is made and out in `closed`.
+ */
+import type { Swept } from "./sweeper.ts";
+
+export interface ClientConnection extends ClientMember {
+  /** Bytes have come; they are the receiver's to keep. */
+  data(chunk: Buffer): void;
+  /** The kernel takes bytes again. */
+  drain(): void;
+  /** The client's FIN. */
+  ended(): void;
+  /** The socket is gone; may be called twice. */
+  closed(): void;
+}
+
+/** A client as the edge counts and sweeps it; over HTTP/3 there is no socket of its own. */
+export interface ClientMember extends Swept {
+  /** The server stops: closes as soon as what is under way is done. */
+  shutdown(): void;
+  /** No more time: closes now. */
+  kill(): void;
+  /** Closes now, without waiting for the client's FIN, and counts itself out at once. */
+  makeRoom(): void;
+  /** There are too many connections: says so and closes. */
+  turnAway(): void;
+  /** It waits for a next request and may be closed without harm. */
+  readonly idle: boolean;
+  /** All is said; only the client's FIN is waited for. */
+  readonly leaving: boolean;
+}
