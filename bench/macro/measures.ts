@@ -44,7 +44,7 @@ export async function using<T>(
   }
 }
 
-async function warm(server: RunningServer, seconds: number): Promise<void> {
+export async function warm(server: RunningServer, seconds: number): Promise<void> {
   await runWrk(server, { connections: 64, seconds });
 }
 
@@ -66,7 +66,7 @@ export function throughput(options: Omit<WrkOptions, "seconds"> = { connections:
     });
 }
 
-async function openLoop(spec: OpenLoopSpec): Promise<Record<string, StreamResult>> {
+export async function openLoop(spec: OpenLoopSpec): Promise<Record<string, StreamResult>> {
   const program = `${root}/bench/macro/openloop.ts`;
   const command = ["taskset", "-c", `${LOAD_CORE}`, process.execPath, program];
   const child = Bun.spawn([...command, JSON.stringify(spec)], {
@@ -75,9 +75,10 @@ async function openLoop(spec: OpenLoopSpec): Promise<Record<string, StreamResult
   return JSON.parse(await new Response(child.stdout).text());
 }
 
-function describeStream(stream: StreamSpec): string {
+export function describeStream(stream: StreamSpec): string {
   const pace = stream.rate === 0 ? "closed loop" : `${stream.rate}/s open loop`;
-  return `${stream.path} ${pace} over ${stream.connections} connections`;
+  const over = stream.fresh === true ? "new connections" : `${stream.connections} connections`;
+  return `${stream.path} ${pace} over ${over}`;
 }
 
 /** Latency of the first stream, measured from when each request was due, with the others as disturbance. */

@@ -14,6 +14,8 @@ export interface StreamSpec {
   connections: number;
   /** Requests a second; 0: closed, each connection sends when its answer has come. */
   rate: number;
+  /** Each request on a connection of its own; `connections` counts for nothing then. */
+  fresh?: boolean;
 }
 
 export interface OpenLoopSpec {
@@ -35,6 +37,9 @@ export interface StreamResult {
 
 /** After the last send, answers are awaited so long; those that are still missing then are errors. */
 const LINGER_MS = 5000;
+/** A connection that is refused is tried again after this time. */
+const RETRY_MS = 20;
+const CLOSES = /\r\nconnection: *close\r\n/i;
 const BODY_LENGTH = /\r\ncontent-length: *(\d+)/i;
 
 interface Link {
@@ -58,9 +63,13 @@ class Stream {
   errors = 0;
   underWay = 0;
 
+  readonly port: number;
+
   constructor(spec: StreamSpec, port: number) {
     this.spec = spec;
-    this.request = `GET ${spec.path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`;
+    this.port = port;
+    const last = spec.fresh === true ? "Connection: close\r\n" : "";
+    this.request = `GET ${spec.path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n${last}\r\n`;
   }
 
   send(link: Link, due: number): void {
@@ -81,6 +90,10 @@ class Stream {
     }
     const gap = 1000 / this.spec.rate;
     for (; this.next <= now; this.next += gap) this.waiting.push(this.next);
+    if (this.spec.fresh === true) {
+      for (const due of this.waiting) void connect(this, this.port, due);
+      this.waiting = [];
+    }
     while (this.waiting.length > 0) {
       const link = this.free.shift();
       if (link === undefined) return;
@@ -106,10 +119,13 @@ function received(link: Link, bytes: Uint8Array): void {
   }
   stream.underWay -= 1;
   link.due = Number.NaN;
-  stream.free.push(link);
+  if (CLOSES.test(link.received.slice(0, headEnd + 2))) link.socket?.end();
+  else if (stream.spec.fresh !== true) stream.free.push(link);
 }
 
-async function connect(stream: Stream, port: number): Promise<void> {
+/** `due`: of the one request that the connection is for; left out, it serves many. */
+async function connect(stream: Stream, port: number, due: number = Number.NaN): Promise<void> {
+  const once = !Number.isNaN(due);
   const link: Link = { socket: undefined, stream, due: Number.NaN, received: "" };
   const lost = (): void => {
     if (!Number.isNaN(link.due)) {
@@ -118,7 +134,7 @@ async function connect(stream: Stream, port: number): Promise<void> {
     }
     stream.free = stream.free.filter((other) => other !== link);
     link.due = Number.NaN;
-    if (!over) void connect(stream, port);
+    if (!over && !once) void connect(stream, port);
   };
   try {
     link.socket = await Bun.connect<Link>({
@@ -131,9 +147,11 @@ async function connect(stream: Stream, port: number): Promise<void> {
         error: () => undefined,
       },
     });
-    stream.free.push(link);
+    if (once) stream.send(link, due);
+    else stream.free.push(link);
   } catch {
     stream.errors += 1;
+    if (!over && !once) setTimeout(() => void connect(stream, port), RETRY_MS);
   }
 }
 
@@ -166,10 +184,13 @@ async function turn(): Promise<void> {
  */
 function mixed(streams: readonly Stream[]): Stream[] {
   const entries = streams.flatMap((stream) =>
-    Array.from({ length: stream.spec.connections }, (_, index) => ({
-      stream,
-      at: (index + 0.5) / stream.spec.connections,
-    })),
+    Array.from(
+      { length: stream.spec.fresh === true ? 0 : stream.spec.connections },
+      (_, index) => ({
+        stream,
+        at: (index + 0.5) / stream.spec.connections,
+      }),
+    ),
   );
   return entries.sort((a, b) => a.at - b.at).map((entry) => entry.stream);
 }

@@ -18,12 +18,15 @@ const POLL_MS = 20;
 
 export interface ProcessInfo {
   pid: number;
+  parent: number;
   command: string;
 }
 
 export interface RunningServer {
   url: string;
   port: number;
+  /** Of the process that was started. */
+  pid: number;
   command: string;
   tree(): ProcessInfo[];
   /** Proportional set size in KiB: of the whole tree, or of those processes that match. */
@@ -65,6 +68,7 @@ function treeOf(rootPid: number): ProcessInfo[] {
   }
   return [...inside].map((pid) => ({
     pid,
+    parent: parentOf.get(pid) ?? 0,
     command: read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim(),
   }));
 }
@@ -138,6 +142,7 @@ function watch(child: Bun.Subprocess, url: string, command: string): RunningServ
     matching(pattern).reduce((total, { pid }) => total + value(pid), 0);
   return {
     url,
+    pid: child.pid,
     port: Number(new URL(url).port),
     command,
     tree,

@@ -4,6 +4,7 @@
  */
 import * as measure from "./measures.ts";
 import type { Measure } from "./measures.ts";
+import { lifeScenarios } from "./life.ts";
 import * as protocols from "./protocols.ts";
 import type { Protocol, Row, Setup, Verdict } from "./types.ts";
 import { best, medianOf, ratioBar, valueBar } from "./bars.ts";
@@ -310,4 +311,5 @@ export const scenarios: Scenario[] = [
     measure: measure.transfer(direction, GIB),
     bars: [ratioBar("speed", ["granian"], 1), valueBar("growth", 64)],
   })),
+  ...lifeScenarios,
 ];

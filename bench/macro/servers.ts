@@ -50,7 +50,7 @@ function keelback(extra: readonly string[]): Server {
   };
 }
 
-function gunicorn(kind: string): Server {
+function gunicorn(kind: string, extra: readonly string[] = []): Server {
   return {
     available: installed("gunicorn"),
     command: (setup, port) => [
@@ -59,6 +59,7 @@ function gunicorn(kind: string): Server {
       ...["-k", kind, "-w", `${setup.workers}`, "-b", bind(port), "--log-level", "warning"],
       ...["--worker-connections", "20000", "--keep-alive", "75"],
       ...(kind === "gthread" ? ["--threads", `${setup.threads ?? GTHREADS}`] : []),
+      ...extra,
     ],
   };
 }
@@ -80,6 +81,7 @@ function uvicorn(websockets: string): Server {
 export const servers: Record<string, Server> = {
   keelback: keelback([]),
   "keelback sync": keelback(["--worker", "sync"]),
+  "keelback preload": keelback(["--preload"]),
   granian: {
     available: installed("granian"),
     command: (setup, port) => [
@@ -97,6 +99,7 @@ export const servers: Record<string, Server> = {
   "gunicorn sync": gunicorn("sync"),
   "gunicorn gthread": gunicorn("gthread"),
   "gunicorn asgi": gunicorn("asgi"),
+  "gunicorn preload": gunicorn("gthread", ["--preload"]),
   hypercorn: {
     available: installed("hypercorn"),
     command: (setup, port) => [

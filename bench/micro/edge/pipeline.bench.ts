@@ -3,11 +3,13 @@
  * client. Run: bun bench/micro/edge/pipeline.bench.ts
  */
 import { monotonic } from "../../../src/core/clock.ts";
+import { Networks } from "../../../src/core/networks.ts";
 import { WorkerPool } from "../../../src/dispatch/pool.ts";
 import { SharedMemory } from "../../../src/dispatch/ring.ts";
 import { WorkerLink } from "../../../src/dispatch/worker-link.ts";
 import type { ClientSocket } from "../../../src/edge/client-socket.ts";
 import { Edge } from "../../../src/edge/edge.ts";
+import { ForwardingPolicy } from "../../../src/proto/forwarded.ts";
 import { frame } from "../../../src/wire/frames.ts";
 import { Flag, FrameType } from "../../../src/wire/spec.ts";
 
@@ -92,6 +94,13 @@ function measure(request: string, form: "cgi" | "asgi"): number {
   link.depth.limit = 256;
   pool.add(link);
   const settings = {
+    backlog: 2048,
+    proxyProtocol: "off" as const,
+    proxyAllow: new Networks([]),
+    trust: {
+      proxies: new Networks([]),
+      policy: new ForwardingPolicy([], () => false),
+    },
     keepAliveMs: 75_000,
     headerTimeoutMs: 30_000,
     bodyIdleTimeoutMs: 60_000,
