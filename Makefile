@@ -2,7 +2,7 @@
 BUN := node_modules/.bin/bun
 .DEFAULT_GOAL := help
 
-.PHONY: help setup serve test gen bench compliance clean node
+.PHONY: help setup serve test gen bench chaos compliance clean node
 
 help:
 	@echo "make setup   install what serving the examples needs (quick when it is there)"
@@ -10,6 +10,7 @@ help:
 	@echo "make test    all checks and tests"
 	@echo "make gen     write the generated files"
 	@echo "make bench   measure against the other servers (scenario=NAME, rounds=N, quick=1)"
+	@echo "make chaos   break a server under load in every way, account for each request (seed=N, seconds=S)"
 	@echo "make compliance  run the public protocol suites (suite=autobahn|h2spec|tls server=NAME), write docs/compliance.md"
 	@echo "make clean   remove what these commands made"
 
@@ -29,6 +30,9 @@ gen: node
 bench: node
 	@$(BUN) tools/setup.ts bench
 	@$(BUN) bench/macro/run.ts $(scenario) $(if $(rounds),--rounds $(rounds)) $(if $(quick),--quick)
+
+chaos: setup
+	@$(BUN) tests/chaos/run.ts $(if $(seed),--seed $(seed)) $(if $(seconds),--seconds $(seconds))
 
 compliance: node
 	@$(BUN) tools/setup.ts compliance

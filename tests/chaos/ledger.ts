@@ -1,0 +1,96 @@
+/**
+ * Every request's fate, and whether something that was done to the server excuses it. What is never excused: an answer that belongs to
+ * another request, and an unsafe request that was run twice.
+ */
+
+/** How a request can go. `lost`: no byte of an answer came; `cut`: it ended half way; `wrong`: it is not the answer to this request. */
+export type Fate = "ok" | "wrong" | "lost" | "cut" | "late" | `status ${number}`;
+
+export interface Request {
+  readonly kind: string;
+  readonly id: string;
+  readonly startedAt: number;
+}
+
+export interface Failure extends Request {
+  readonly fate: Fate;
+  readonly endedAt: number;
+  readonly detail: string;
+  /** The fault that may do this; null: nobody. */
+  excuse: string | null;
+}
+
+/** From when on a fault was at work, until when, and what it may do to requests that ran at the time. */
+export interface Excuse {
+  readonly fault: string;
+  readonly from: number;
+  until: number;
+  readonly allows: (kind: string, fate: Fate) => boolean;
+}
+
+export interface Tally {
+  ok: number;
+  excused: number;
+  failed: number;
+  /** Milliseconds, of those that are ok. */
+  times: number[];
+}
+
+export class Ledger {
+  readonly tallies: Map<string, Tally> = new Map();
+  readonly #failures: Failure[] = [];
+  readonly #excuses: Excuse[] = [];
+
+  done(request: Request, fate: Fate, detail: string = ""): void {
+    const now = performance.now();
+    const tally = this.#tally(request.kind);
+    if (fate === "ok") {
+      tally.ok += 1;
+      tally.times.push(now - request.startedAt);
+    } else {
+      this.#failures.push({ ...request, fate, detail, endedAt: now, excuse: null });
+    }
+  }
+
+  /** A fault begins; set `until` when its effects are over. */
+  excuse(fault: string, allows: Excuse["allows"]): Excuse {
+    const excuse: Excuse = { fault, from: performance.now(), until: Infinity, allows };
+    this.#excuses.push(excuse);
+    return excuse;
+  }
+
+  /** Judges all failures; to be called once, at the end. Returns those without an excuse. */
+  judge(): readonly Failure[] {
+    for (const failure of this.#failures) {
+      const { kind, fate, startedAt, endedAt } = failure;
+      const found = this.#excuses.find(({ from, until, allows }) => {
+        return from <= endedAt && startedAt <= until && allows(kind, fate);
+      });
+      failure.excuse = found?.fault ?? null;
+      const tally = this.#tally(kind);
+      if (failure.excuse === null) tally.failed += 1;
+      else tally.excused += 1;
+    }
+    return this.#failures.filter(({ excuse }) => excuse === null);
+  }
+
+  get failures(): readonly Failure[] {
+    return this.#failures;
+  }
+
+  #tally(kind: string): Tally {
+    let tally = this.tallies.get(kind);
+    if (tally === undefined) {
+      tally = { ok: 0, excused: 0, failed: 0, times: [] };
+      this.tallies.set(kind, tally);
+    }
+    return tally;
+  }
+}
+
+/** The share `part` of the times is at most this, in milliseconds; NaN of none. */
+export function percentile(times: readonly number[], part: number): number {
+  if (times.length === 0) return Number.NaN;
+  const sorted = times.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!;
+}
