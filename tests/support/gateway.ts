@@ -1,0 +1,47 @@
+/** Requests as web servers write them in uwsgi, SCGI and FastCGI. */
+
+type Variables = Readonly<Record<string, string>>;
+
+export function uwsgi(variables: Variables): Buffer {
+  const short = (text: string): Buffer => {
+    const length = Buffer.alloc(2);
+    length.writeUInt16LE(text.length);
+    return Buffer.concat([length, Buffer.from(text, "latin1")]);
+  };
+  const packet = Buffer.concat(Object.entries(variables).flat().map(short));
+  return Buffer.concat([Buffer.from([0, packet.length & 0xff, packet.length >> 8, 0]), packet]);
+}
+
+export function scgi(variables: Variables): Buffer {
+  const text = Object.entries(variables)
+    .map(([name, value]) => `${name}\0${value}\0`)
+    .join("");
+  return Buffer.from(`${text.length}:${text},`, "latin1");
+}
+
+/** One record of FastCGI. */
+export function record(
+  type: number,
+  request: number,
+  content: Buffer,
+  padding: number = 0,
+): Buffer {
+  const header = Buffer.from([1, type, 0, request, 0, 0, padding, 0]);
+  header.writeUInt16BE(content.length, 4);
+  return Buffer.concat([header, content, Buffer.alloc(padding)]);
+}
+
+/** Name-value pairs; lengths from 128 on take four bytes. */
+export function fastcgiPairs(variables: Variables): Buffer {
+  const length = (text: string): Buffer => {
+    if (text.length < 0x80) return Buffer.from([text.length]);
+    const long = Buffer.alloc(4);
+    long.writeUInt32BE((text.length | 0x80000000) >>> 0);
+    return long;
+  };
+  return Buffer.concat(
+    Object.entries(variables).flatMap(([name, value]) => {
+      return [length(name), length(value), Buffer.from(name + value, "latin1")];
+    }),
+  );
+}
