@@ -82,6 +82,7 @@ class AsyncioRunner:
         self._lifespan = Lifespan(app, settings.lifespan, report)
         self._graceful_seconds = settings.graceful_ms / 1000
         self._root_path = settings.root_path
+        self._warmup = settings.warmup
         self._monitor = Monitor(AsyncioRunner.run.__code__)
         self._stopping: asyncio.Future[None] = loop.create_future()
         self._status = 0
@@ -121,6 +122,7 @@ class AsyncioRunner:
         self.context = self._lifespan.context
         self._monitor.start()
         try:
+            await self._warm()
             if not self._stopping.done():
                 started()
             await self._stopping
@@ -129,6 +131,17 @@ class AsyncioRunner:
             await self._flush()
         finally:
             self._monitor.stop()
+
+    async def _warm(self) -> None:
+        if not self._warmup or self._stopping.done():
+            return
+        from .warmup import warm_asgi
+
+        try:
+            await warm_asgi(self.app, self._warmup, self.scopes, self.context, self.report)
+        except LoadError:
+            await self._lifespan.shutdown()
+            raise
 
     def _died(self) -> None:
         self._status = 1

@@ -43,9 +43,13 @@ def caused_by_leaving(error: BaseException) -> bool:
     return False
 
 
-def failure_text(scope: dict[str, Any], error: BaseException | None, idle: bool) -> str:
+def failure_text(
+    scope: dict[str, Any], error: BaseException | None, idle: bool, timed_out: bool = False
+) -> str:
     """For the log: the app raised, or returned before its response was complete."""
     where = f"{scope.get('method', 'WebSocket')} {ascii(scope['path'])[1:-1]}"
+    if error is not None and timed_out:
+        return f"interrupted after its timeout: {where}\n{app_traceback(error)}"
     if error is not None:
         return f"the app failed in {where}\n{app_traceback(error)}"
     if idle:

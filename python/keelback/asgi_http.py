@@ -66,6 +66,7 @@ class HttpCycle:
         "status",
         "stream",
         "task",
+        "timed_out",
         "trailers",
         "trailers_ok",
         "waiters",
@@ -89,6 +90,7 @@ class HttpCycle:
         self.phase = IDLE
         self.client = PRESENT
         self.asked = False
+        self.timed_out = False
         self.credit = _wire.RESPONSE_WINDOW_BYTES
         self.waiters: list[asyncio.Future[None]] | None = None
         self.body = None if flags & FLAG_END else RequestBody(flags & _wire.FLAG_EXPECT != 0)
@@ -130,8 +132,8 @@ class HttpCycle:
             self.client = LEFT
         else:
             self.client = LEFT
-            timeout = reason == _wire.CANCEL_REASON_TIMEOUT
-            self._reset(_wire.RESET_REASON_TIMEOUT if timeout else _wire.RESET_REASON_CANCELLED)
+            late = self.timed_out = reason == _wire.CANCEL_REASON_TIMEOUT
+            self._reset(_wire.RESET_REASON_TIMEOUT if late else _wire.RESET_REASON_CANCELLED)
             self.link.cancel_task(self)
         self._wake()
 
@@ -387,9 +389,10 @@ class HttpCycle:
         left, else the stream is cut so that the client can tell."""
         if self.client == LEFT:
             self._reset(_wire.RESET_REASON_CANCELLED)
-            if error is None or caused_by_leaving(error):
+            if error is None or (caused_by_leaving(error) and not self.timed_out):
                 return
-        self.link.report("error", failure_text(scope, error, self.phase == IDLE))
+        idle = self.phase == IDLE
+        self.link.report("error", failure_text(scope, error, idle, self.timed_out))
         if self.phase == STREAMING:
             self._reset(_wire.RESET_REASON_APP_ERROR)
         elif self.phase != COMPLETE:

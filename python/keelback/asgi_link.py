@@ -73,6 +73,7 @@ class EdgeLink:
         self.ticks = 0
         self._writing = False
         self._drain_waiters: list[asyncio.Future[None]] = []
+        self._roomless: dict[WebsocketCycle, None] = {}
         self._make_scope = runner.scopes.make
         self._context = runner.context
         self._app = runner.app
@@ -181,20 +182,22 @@ class EdgeLink:
 
     def _other(self, frame: Any) -> None:
         stream, kind, flags, aux, payload = frame
-        if kind == _wire.SHARED_BODY:
-            payload = self.board.rings.take(payload)
-            kind = _wire.BODY
-        elif kind == _wire.MESSAGE:
+        if kind == _wire.MESSAGE:
             self._message(stream, flags, aux, payload)
+            return
+        if kind == _wire.SHARED_BODY:
+            self._shared_body(stream, flags, payload)
             return
         if kind == _wire.PING:
             self.out.append(_HEADER.pack(len(payload), 0, _wire.WORKER_PONG, 0, 0) + payload)
             return
         cycle = self.cycles.get(stream)
         if cycle is None:
-            return  # it has ended or was given back while this frame was on its way
+            if kind == _wire.PONG:
+                self._room_came()
+            return  # else it has ended or was given back while this frame was on its way
         if kind == _wire.BODY:
-            if not cycle.body_arrived(payload, flags & _wire.FLAG_END != 0):
+            if not _part_arrived(cycle, payload, flags):
                 raise ProtocolError(f"stream {stream}: a body that was not allowed")
         elif kind == _wire.TRAILERS:
             if cycle.body is not None:
@@ -208,11 +211,25 @@ class EdgeLink:
             _websocket(cycle).closed(aux, payload.decode())
 
     def _message(self, stream: int, flags: int, kind: int, payload: bytes) -> None:
-        if flags & _wire.FLAG_SHARED:
-            payload = self.board.rings.take(payload)
         cycle = self.cycles.get(stream)
-        if cycle is not None:
-            _websocket(cycle).message_arrived(payload, kind)
+        if not flags & _wire.FLAG_SHARED:
+            if cycle is not None:
+                _websocket(cycle).message_arrived(payload, kind)
+            return
+        rings = self.board.rings
+        with rings.look(payload) as part:
+            if cycle is not None:
+                _websocket(cycle).message_arrived(part, kind)
+        rings.done(payload)
+
+    def _shared_body(self, stream: int, flags: int, payload: bytes) -> None:
+        cycle = self.cycles.get(stream)
+        rings = self.board.rings
+        with rings.look(payload) as part:
+            allowed = cycle is None or _part_arrived(cycle, part, flags)
+        rings.done(payload)
+        if not allowed:
+            raise ProtocolError(f"stream {stream}: a body that was not allowed")
 
     def cancel_task(self, cycle: HttpCycle) -> None:
         if self.waiting.pop(cycle.stream, 0) is None:
@@ -220,6 +237,18 @@ class EdgeLink:
         cycle.task.cancel()
 
     # --- writing
+
+    def want_room(self, cycle: WebsocketCycle) -> None:
+        """The response ring is full: `cycle.room_came` is called when the edge has read on."""
+        if not self._roomless:
+            self.out.append(_HEADER.pack(0, 0, _wire.WORKER_PING, 0, 0))
+            self.schedule()
+        self._roomless[cycle] = None
+
+    def _room_came(self) -> None:
+        roomless, self._roomless = self._roomless, {}
+        for cycle in roomless:
+            cycle.room_came()
 
     def schedule(self) -> None:
         """What is in `out` leaves at the end of this turn of the loop."""
@@ -308,6 +337,13 @@ class EdgeLink:
         self._wake_drained()
         self.board.close()
         self.runner.link_closed(self)
+
+
+def _part_arrived(cycle: HttpCycle, part: bytes | memoryview, flags: int) -> bool:
+    """False where the edge may not send it."""
+    if isinstance(cycle, WebsocketCycle):
+        return cycle.part_arrived(part, flags)
+    return cycle.body_arrived(bytes(part), flags & _wire.FLAG_END != 0)
 
 
 def _websocket(cycle: HttpCycle) -> WebsocketCycle:

@@ -26,9 +26,10 @@ _METHODS = {
     for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY")
 }
 _VERSIONS = {10: "1.0", 11: "1.1", 20: "2", 30: "3"}
-TLS_MAX = 256
-"""Scheme strings with facts of TLS remembered; each client certificate makes one."""
+SAID_MAX = 256
+"""Scheme strings with more in them remembered; each client certificate makes one."""
 _TLS_MARK = b"\x01"
+_PREFIX_MARK = b"\x02"
 _EXTENSIONS: dict[str, dict[str, Any]] = {
     "http.response.pathsend": {},
     "http.response.early_hint": {},
@@ -48,8 +49,9 @@ class ScopeFactory:
         self._addresses: dict[bytes, tuple[str, int | None] | None] = {b"": None}
         self._fields: dict[bytes, tuple[tuple[bytes, bytes], ...]] = {}
         self._schemes = {b"http": "http", b"https": "https"}
-        self._tls: dict[bytes, dict[str, Any]] = {}
-        """The `tls` extension by scheme string; those of plain connections are not in it."""
+        self._said: dict[bytes, tuple[dict[str, Any] | None, str | None]] = {}
+        """What scheme strings say beside the scheme: the `tls` extension, and the path under which
+        a proxy mounts the app."""
         # Copying a dict is four times as fast as building one of this size.
         self._templates = {version: self._template(name) for version, name in _VERSIONS.items()}
 
@@ -107,8 +109,12 @@ class ScopeFactory:
             extensions = _EXTENSIONS_TRAILERS.copy()
         else:
             extensions = _EXTENSIONS.copy()
-        if scheme in self._tls:
-            extensions["tls"] = self._tls[scheme].copy()
+        if scheme in self._said:
+            tls, prefix = self._said[scheme]
+            if tls is not None:
+                extensions["tls"] = tls.copy()
+            if prefix is not None:
+                _mount(scope, prefix, path, block)
         scope["extensions"] = extensions
         return scope
 
@@ -122,15 +128,17 @@ class ScopeFactory:
         return fields
 
     def _scheme(self, text: bytes) -> str:
-        """`https`, or with facts of TLS behind it (docs/protocol.md, "Head block")."""
+        """`https`, or with more behind it (docs/protocol.md, "Head block")."""
         if text in self._schemes:
             return self._schemes[text]
-        scheme, _, facts = text.partition(_TLS_MARK)
-        if facts:
-            if len(self._tls) >= TLS_MAX:
-                self._tls.clear()
+        head, _, facts = text.partition(_TLS_MARK)
+        scheme, mark, prefix = head.partition(_PREFIX_MARK)
+        if facts or mark:
+            if len(self._said) >= SAID_MAX:
+                self._said.clear()
                 self._schemes = {b"http": "http", b"https": "https"}
-            self._tls[text] = _tls_extension(facts)
+            tls = _tls_extension(facts) if facts else None
+            self._said[text] = (tls, prefix.decode("latin-1") if mark else None)
             self._schemes[text] = scheme.decode("latin-1")
         return scheme.decode("latin-1")
 
@@ -146,6 +154,19 @@ class ScopeFactory:
             self._addresses[b""] = None
         self._addresses[text] = address
         return address
+
+
+def _mount(scope: dict[str, Any], prefix: str, path: bytes, block: bytes) -> None:
+    """A proxy has said under which path the app is mounted, whether it has taken that off or
+    not."""
+    raw_path = block.split(b"\0", 3)[2] or path
+    text = path.decode("utf-8", "surrogateescape")
+    if prefix and text != prefix and not text.startswith(prefix + "/"):
+        text = prefix + text
+        raw_path = prefix.encode() + raw_path
+    scope["root_path"] = prefix
+    scope["path"] = text
+    scope["raw_path"] = raw_path
 
 
 def _tls_extension(facts: bytes) -> dict[str, Any]:

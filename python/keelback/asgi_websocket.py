@@ -21,9 +21,10 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 from . import _wire
-from .asgi_body import CREDIT_STEP_BYTES
+from .allocator import LARGE_BYTES, keep_freed_memory
 from .asgi_failure import failure_text
-from .asgi_http import COMPLETE, HALF_CLOSED, IDLE, LEFT, SPLIT_BYTES, HttpCycle
+from .asgi_http import COMPLETE, HALF_CLOSED, IDLE, LEFT, HttpCycle
+from .asgi_parts import Parts, Rest
 from .errors import BadResponse, ClientDisconnected, ProtocolError
 from .ring import PART_BYTES_MIN
 
@@ -36,6 +37,11 @@ OPEN = 4
 NORMAL, NO_CODE, LOST, INTERNAL_ERROR = 1000, 1005, 1006, 1011
 SERVICE_RESTART = 1012
 
+PART_BYTES = 512 * 1024
+"""The longest part of a message: a quarter of a ring."""
+
+_WINDOW = _wire.WS_WINDOW_BYTES
+_CREDIT_STEP_BYTES = _WINDOW // 4
 _COST = _wire.WS_MESSAGE_COST_BYTES
 _TEXT = _wire.WS_KIND_TEXT
 _BINARY = _wire.WS_KIND_BINARY
@@ -80,17 +86,6 @@ def can_be_sent(code: int) -> bool:
     return (1000 <= code <= 1014 and code not in (1004, 1005, 1006)) or 3000 <= code <= 4999
 
 
-class Rest:
-    """A message of the app's that goes on as credit comes."""
-
-    __slots__ = ("data", "kind", "offset")
-
-    def __init__(self, data: bytes, kind: int) -> None:
-        self.data = data
-        self.kind = kind
-        self.offset = 0
-
-
 class WebsocketCycle(HttpCycle):
     """One WebSocket. Methods are called on the loop's thread only."""
 
@@ -111,7 +106,7 @@ class WebsocketCycle(HttpCycle):
         # Most sockets are idle most of the time: what they need then only is made then.
         self._messages: deque[tuple[str | bytes, int]] | None = None
         """Whole messages that the app has not taken, and what each will be credited."""
-        self._parts: list[bytes] | None = None
+        self._parts: Parts | None = None
         """Of a message whose end has not come."""
         self._held = 0
         """Bytes of these parts that wait to be credited."""
@@ -126,39 +121,51 @@ class WebsocketCycle(HttpCycle):
 
     # --- events from the edge
 
-    def body_arrived(self, data: bytes, ended: bool) -> bool:
-        """An earlier part of a message. False where the edge may not send it."""
-        if self.phase != OPEN or ended:
+    def part_arrived(self, data: bytes | memoryview, flags: int) -> bool:
+        """An earlier part of a message, only lent. False where the edge may not send it."""
+        if self.phase != OPEN or flags & _wire.FLAG_END:
+            return False
+        size = len(data)
+        self._outstanding += size
+        if self._outstanding > _WINDOW:
             return False
         if self._parts is None:
-            self._parts = []
-        self._parts.append(data)
-        self._outstanding += len(data)
-        if self._outstanding > _wire.REQUEST_WINDOW_BYTES:
-            return False
+            self._parts = Parts(_BINARY if flags & _wire.FLAG_BINARY else _TEXT)
+            if size >= LARGE_BYTES:
+                keep_freed_memory()
+        self._parts.add(data)
         if self._messages is None:
-            self._owe(len(data))
+            self._owe(size)
         else:
-            self._held += len(data)
+            self._held += size
         return True
 
-    def message_arrived(self, data: bytes, kind: int) -> None:
-        """The last part of a message, mostly all of it."""
+    def message_arrived(self, data: bytes | memoryview, kind: int) -> None:
+        """The last part of a message, mostly all of it; only lent."""
         cost = len(data) + _COST
         self._outstanding += cost
-        if self.phase != OPEN or self._outstanding > _wire.REQUEST_WINDOW_BYTES:
+        if self.phase != OPEN or self._outstanding > _WINDOW:
             raise ProtocolError(f"stream {self.stream}: a message that was not allowed")
+        message: str | bytes
         if self._parts is not None:
-            self._parts.append(data)
-            data = b"".join(self._parts)
+            message = self._parts.finish(data, kind)
             self._parts = None
             cost += self._held
             self._held = 0
+        elif kind == _TEXT:
+            message = str(data, "utf-8")
+        else:
+            message = bytes(data)
         if self._messages is None:
             self._messages = deque()
-        self._messages.append((data.decode() if kind == _TEXT else data, cost))
+        self._messages.append((message, cost))
         if self.waiters is not None:
             self._wake()
+
+    def room_came(self) -> None:
+        """The response ring has room again."""
+        if self._rest is not None:
+            self._go_on(self._rest)
 
     def credit_arrived(self, count: int) -> None:
         self.credit += count
@@ -212,7 +219,7 @@ class WebsocketCycle(HttpCycle):
 
     def _owe(self, cost: int) -> None:
         self._owed += cost
-        if self._owed >= CREDIT_STEP_BYTES and self.phase == OPEN:
+        if self._owed >= _CREDIT_STEP_BYTES and self.phase == OPEN:
             self._emit(_CREDIT(4, self.stream, _wire.WORKER_CREDIT, 0, 0, self._owed))
             self._outstanding -= self._owed
             self._owed = 0
@@ -242,7 +249,7 @@ class WebsocketCycle(HttpCycle):
             text = message.get("text")
             if not isinstance(text, str):
                 raise TypeError("websocket.send needs bytes, or text as a string")
-            data = text.encode()
+            data = text if len(text) >= LARGE_BYTES else text.encode()
         elif type(data) is not bytes:
             if not isinstance(data, _BUFFERS):
                 raise TypeError(f"websocket.send needs bytes, not {type(data).__name__}")
@@ -264,11 +271,13 @@ class WebsocketCycle(HttpCycle):
         while len(link.backlog) and link.congested() and self.phase == OPEN:
             await link.drained()
 
-    async def _send_long(self, data: bytes, kind: int) -> None:
+    async def _send_long(self, data: str | bytes, kind: int) -> None:
         self._check_open("websocket.send")
         while self._rest is not None:  # another task's
             await self._event()
             self._check_open("websocket.send")
+        if len(data) >= LARGE_BYTES:
+            keep_freed_memory()
         rest = self._rest = Rest(data, kind)
         self._go_on(rest)
         while self._rest is rest:
@@ -276,24 +285,24 @@ class WebsocketCycle(HttpCycle):
             self._check_open("websocket.send")
 
     def _go_on(self, rest: Rest) -> None:
-        """Sends what credit allows."""
-        data = rest.data
+        """Sends what credit and the ring allow."""
+        size = len(rest.data)
         while True:
-            left = len(data) - rest.offset
-            last = left <= SPLIT_BYTES and left + _COST <= self.credit
-            count = left if last else min(left, self.credit, SPLIT_BYTES)
+            left = size - rest.offset
+            last = left <= PART_BYTES and left + _COST <= self.credit
+            count = left if last else min(left, self.credit, PART_BYTES)
             if count == 0 and not last:
                 return
-            part = data if count == len(data) else data[rest.offset : rest.offset + count]
-            self._put(part, rest.kind, last)
+            if not self._put(rest.data[rest.offset : rest.offset + count], rest.kind, last):
+                return
             rest.offset += count
             if last:
                 self._rest = None
                 self._wake()
                 return
 
-    def _put(self, part: bytes, kind: int, last: bool) -> None:
-        """A part of a message, or the last one."""
+    def _put(self, part: memoryview, kind: int, last: bool) -> bool:
+        """A part of a message, or the last one. False: it must wait for room in the ring."""
         size = len(part)
         link = self.link
         frame = _wire.DATA
@@ -301,19 +310,23 @@ class WebsocketCycle(HttpCycle):
         if last:
             frame = _MESSAGE
             aux = kind
-            self.credit -= _COST
         elif kind == _BINARY:
             flags = _wire.FLAG_BINARY
-        self.credit -= size
         shared = None
         if size >= PART_BYTES_MIN:
+            rings = link.board.rings
             in_ring = frame if last else _wire.SHARED_DATA
-            shared = link.board.rings.put(part, self.stream, flags, in_ring, aux)
+            shared = rings.put(part, self.stream, flags, in_ring, aux)
+            if shared is None and rings.mapped:
+                link.want_room(self)
+                return False
+        self.credit -= size + _COST if last else size
         if shared is None:
-            link.out += (_HEADER(size, self.stream, frame, flags, aux), part)
+            link.out += (_HEADER(size, self.stream, frame, flags, aux), bytes(part))
         else:
             link.out.append(shared)
         link.schedule()
+        return True
 
     def _control(self, kind: str, message: dict[str, Any]) -> None:
         if kind != "websocket.close":
@@ -345,6 +358,7 @@ class WebsocketCycle(HttpCycle):
         head, _, _ = self.link.build_head(200, fields)
         lines = head[head.index(b"\n") + 1 : -2]
         self.phase = OPEN
+        self.credit += _WINDOW - _wire.RESPONSE_WINDOW_BYTES
         self._emit(_HEADER(len(lines), self.stream, _wire.ACCEPT, 0, 0) + lines)
 
     def _check_open(self, kind: str) -> None:

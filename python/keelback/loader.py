@@ -84,6 +84,23 @@ def load(spec: str, factory: bool = False, interface: str = "auto") -> LoadedApp
     return LoadedApp(_asgi3_of(target) if kind == "asgi2" else target, kind[:4], label)
 
 
+def resolve(spec: str, option: str) -> Callable[..., Any]:
+    """The function that an option names as `module:function`."""
+    module_name, path, calls = _split(spec)
+    if calls or not path:
+        raise LoadError(
+            f"{spec!r} ({option}) does not name a function",
+            f"write module:function, for example {module_name}:hook",
+            stage="config",
+        )
+    target: Callable[..., Any] = _attribute(_import(module_name, spec), module_name, path)
+    if not callable(target):
+        raise LoadError(
+            f"{spec} ({option}) is not callable: it is {_article(type(target).__name__)}"
+        )
+    return target
+
+
 def app_traceback(error: BaseException) -> str:
     """The formatted traceback from the app's first frame on."""
     here = os.path.dirname(app_traceback.__code__.co_filename)

@@ -1,7 +1,8 @@
 """The rings of one link: shared memory for large parts of bodies (docs/protocol.md, "The rings").
 
 Contract: `put` copies a part into the response ring and gives its frame, or None where the part
-does not fit or the edge has no rings; `take` gives the part that a frame names. The
+does not fit or the edge has no rings; `take` gives the part that a frame names, `look` lends it
+until `done`. The
 order of the frames on the link must be the order of the `put` calls.
 """
 
@@ -45,7 +46,12 @@ class Rings:
         self.path = f"/proc/{os.getpid()}/fd/{self._fd}"
 
     def put(
-        self, part: bytes, stream: int, flags: int, kind: int = _wire.SHARED_DATA, aux: int = 0
+        self,
+        part: bytes | memoryview,
+        stream: int,
+        flags: int,
+        kind: int = _wire.SHARED_DATA,
+        aux: int = 0,
     ) -> bytes | None:
         """`kind`: SHARED_DATA, or that of a message, which then has the flag SHARED."""
         words = self._words
@@ -65,14 +71,28 @@ class Rings:
             flags |= _wire.FLAG_SHARED
         return _SHARED_PART.pack(_PART.size, stream, kind, flags, aux, at, count, self._used)
 
-    def take(self, payload: bytes) -> bytes:
+    @property
+    def mapped(self) -> bool:
+        """Both sides use them."""
+        return self._map is not None and bool(self._words[_wire.BOARD_RINGS_MAPPED])
+
+    def look(self, payload: bytes) -> memoryview:
+        """The part where it lies; it must be released, then `done` called."""
         if len(payload) != _PART.size or self._map is None:
             raise ProtocolError("a part of a body without a ring")
-        offset, count, after = _PART.unpack(payload)
+        offset, count, _ = _PART.unpack(payload)
         if offset + count > _SIZE:
             raise ProtocolError("a part of a body outside of the ring")
-        part = bytes(self._view[_SIZE + offset : _SIZE + offset + count])
-        self._words[_wire.BOARD_REQUEST_READ] = after
+        return self._view[_SIZE + offset : _SIZE + offset + count]
+
+    def done(self, payload: bytes) -> None:
+        """The edge may overwrite the part."""
+        self._words[_wire.BOARD_REQUEST_READ] = _PART.unpack(payload)[2]
+
+    def take(self, payload: bytes) -> bytes:
+        with self.look(payload) as view:
+            part = bytes(view)
+        self.done(payload)
         return part
 
     def close(self) -> None:

@@ -51,6 +51,13 @@ class Settings:
     graceful_ms: int = 30_000
     concurrency: int = 1_000
     loop: str = "auto"
+    warmup: list[str] = field(default_factory=_strings)
+    on_preload: str = ""
+    on_worker_start: str = ""
+    on_worker_ready: str = ""
+    on_worker_stop: str = ""
+    nice: int = 0
+    cpu_affinity: bool = False
     log_level: str = "info"
     reload: bool = False
 

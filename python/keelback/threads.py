@@ -246,7 +246,6 @@ class ThreadsRunner:
         app = self._app
         endings = self.heads
         make_call: Any = self._call_class
-        root = self._root
         leave = seat.table.append
         take = seat.table.pop
         queue = link.queue
@@ -269,6 +268,7 @@ class ThreadsRunner:
                 return False
             environ = (tails[tail] if tail in tails else environs.learn(tail, stream)).copy()
             environ["REQUEST_METHOD"] = method
+            root = environ["SCRIPT_NAME"]
             environ["PATH_INFO"] = inside(root, path) if root else path
             environ["QUERY_STRING"] = query
             environ["REQUEST_URI"] = environ["RAW_URI"] = target

@@ -15,11 +15,12 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, TextIO
 
-from . import _wire, frames
+from . import _wire, frames, hooks
 from .board import Board
 from .control import Control, connect_unix
 from .lifeline import Lifeline
 from .loader import LoadedApp, LoadError, load
+from .title import set_process_name
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,23 +28,30 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 BOOT_FAILED = 3
+DUMP_SIGNAL = int(getattr(signal, "SIGINFO", 59))
+"""Writes the tracebacks of all threads to the log: `keelback ctl dump` (src/supervisor/dump.ts)."""
 KINDS = {"wsgi": ("threads", "sync"), "asgi": ("asyncio",)}
 """Worker kinds of each interface; the first is what `auto` means."""
 
 
 def main(settings: Settings, number: int, name: str, loaded: LoadedApp | None) -> int:
     os.setpgid(0, 0)
+    set_process_name(f"keelback:w{number}")
     Lifeline(os.path.join(settings.directory, "lifeline"))
     _redirect_output(settings.directory, name)
     faulthandler.enable(file=2, all_threads=True)
+    # Before the supervisor knows of this process: without a handler the signal would end it.
+    faulthandler.register(DUMP_SIGNAL, file=2, all_threads=True, chain=False)
     control = Control(settings.directory)
     control.send({"t": "worker", "worker": number, "pid": os.getpid()})
-    worker = Worker(settings, number, control)
+    os.nice(settings.nice)
+    worker = Worker(settings, hooks.WorkerInfo(number, name, settings.generation), control)
     try:
         status = worker.run(loaded)
     except LoadError as error:
         control.send(failed(error))
         _leave_now(BOOT_FAILED)
+    hooks.run_late("on-worker-stop", settings.on_worker_stop, worker.info, worker.report)
     if status == 0:
         control.send({"t": "stopped"})
     return status
@@ -92,9 +100,9 @@ def _leave_now(status: int) -> NoReturn:
 class Worker:
     """One worker process."""
 
-    def __init__(self, settings: Settings, number: int, control: Control) -> None:
+    def __init__(self, settings: Settings, info: hooks.WorkerInfo, control: Control) -> None:
+        self.info = info
         self._settings = settings
-        self._number = number
         self._control = control
         self._sockets: dict[str, socket.socket] = {}
 
@@ -105,8 +113,10 @@ class Worker:
             from .asgi import make_loop
 
             loop = make_loop(settings.loop)
+        hooks.run("on-worker-start", settings.on_worker_start, self.info)
         if loaded is None:
             loaded = load(settings.app, settings.factory, settings.interface)
+        hooks.run_postfork()
         kind = _kind(settings.kind, loaded)
         if loop is not None and kind == "asyncio":
             return self._run_asyncio(loaded, loop)
@@ -174,6 +184,11 @@ class Worker:
         def terminate(_number: int, _frame: object) -> None:
             runner.stop()
 
+        if self._settings.warmup:
+            from .warmup import warm_wsgi
+
+            root = self._settings.root_path
+            warm_wsgi(loaded.app, self._settings.warmup, root, count, self.report)
         signal.signal(signal.SIGTERM, terminate)
         connect(self._settings.edges)
         threading.Thread(target=commands, name="keelback-control", daemon=True).start()
@@ -184,6 +199,8 @@ class Worker:
     # --- both
 
     def _ready(self, loaded: LoadedApp, loop: str, threads: int) -> None:
+        spec = self._settings.on_worker_ready
+        hooks.run_late("on-worker-ready", spec, self.info, self.report)
         self._control.send(
             {
                 "t": "ready",
@@ -224,7 +241,7 @@ class Worker:
             if known is not None and known.fileno() >= 0:
                 continue
             edge = os.path.splitext(os.path.basename(path))[0].rpartition("-")[2]
-            board_path = os.path.join(self._settings.directory, f"board-{self._number}-{edge}")
+            board_path = os.path.join(self._settings.directory, f"board-{self.info.number}-{edge}")
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             try:
                 connect_unix(sock, path)
@@ -240,7 +257,7 @@ class Worker:
             add_link(sock, board)
 
     def _hello(self, form: str, concurrency: int, board_path: str, ring_path: str) -> bytes:
-        fields = (self._number, self._settings.generation, os.getpid(), form, concurrency)
+        fields = (self.info.number, self._settings.generation, os.getpid(), form, concurrency)
         payload = "\0".join((*map(str, fields), board_path, ring_path)).encode()
         return frames.pack(0, _wire.HELLO, 0, _wire.WIRE_VERSION, payload)
 

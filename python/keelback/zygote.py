@@ -6,6 +6,7 @@ returns an exit status twice over: in the zygote when it is done, and in each wo
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import importlib
 import os
@@ -16,10 +17,11 @@ import sys
 import sysconfig
 from typing import Any
 
-from . import loader, worker
+from . import hooks, loader, worker
 from .control import Control
 from .lifeline import Lifeline
 from .settings import Settings, SettingsError
+from .title import set_process_name
 
 BOOT_FAILED = 3
 """Exit status of "it can't start, and starting it again won't help"."""
@@ -36,6 +38,9 @@ def main() -> int:
     except PermissionError:
         pass  # a group leader already: whoever started us did it
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    set_process_name("keelback:zygote")
+    # The supervisor aborts a zygote that hangs, most likely in the app's import.
+    faulthandler.enable(file=2, all_threads=True)
     lifeline = Lifeline(os.path.join(settings.directory, "lifeline"))
     control = Control(settings.directory)
     control.send(
@@ -80,7 +85,9 @@ def _prepare(settings: Settings) -> loader.LoadedApp | None:
     if settings.interface != "asgi":
         importlib.import_module("keelback.threads")
     if settings.preload:
-        return loader.load(settings.app, settings.factory, settings.interface)
+        loaded = loader.load(settings.app, settings.factory, settings.interface)
+        hooks.run("on-preload", settings.on_preload, hooks.WorkerInfo(0, "zygote", 0))
+        return loaded
     return None
 
 
@@ -97,6 +104,8 @@ class _Zygote:
         self._control = control
         self._loaded = loaded
         self._children: dict[int, int] = {}
+        self._cores: dict[int, int] = {}
+        """With cpu-affinity: the core of each child."""
         self._stopping = False
 
     def run(self) -> int:
@@ -135,12 +144,24 @@ class _Zygote:
         if command["t"] == "stop":
             self._stopping = True
         elif command["t"] == "fork":
+            core = self._next_core()
             pid = os.fork()
             if pid == 0:
+                if core is not None:
+                    os.sched_setaffinity(0, {core})
                 return self._become(command)
             self._children[pid] = command["worker"]
+            if core is not None:
+                self._cores[pid] = core
             self._control.send({"t": "forked", "worker": command["worker"], "pid": pid})
         return None
+
+    def _next_core(self) -> int | None:
+        """Of the cores that this process may use the one with the fewest workers of ours."""
+        if not self._settings.cpu_affinity:
+            return None
+        taken = list(self._cores.values())
+        return min(sorted(os.sched_getaffinity(0)), key=taken.count)
 
     def _become(self, command: dict[str, Any]) -> int:
         signal.set_wakeup_fd(-1)
@@ -161,6 +182,7 @@ class _Zygote:
             if pid == 0:
                 return
             number = self._children.pop(pid, None)
+            self._cores.pop(pid, None)
             if number is not None:  # else it was left to us by a worker, as to any ancestor
                 self._control.send({"t": "exit", "worker": number, "pid": pid, "status": status})
 

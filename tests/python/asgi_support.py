@@ -125,6 +125,7 @@ class FakeEdge:
         self.sock = sock
         self.board = board
         self.answers: dict[int, Answer] = {}
+        self.pings = 0
         self.pongs: list[bytes] = []
         self._reader = frames.FrameReader()
         self._last = 0
@@ -150,6 +151,13 @@ class FakeEdge:
 
     def body(self, stream: int, data: bytes, end: bool = False) -> None:
         self.send(frames.pack(stream, _wire.BODY, _wire.FLAG_END if end else 0, 0, data))
+
+    def part(self, stream: int, data: Union[str, bytes]) -> None:
+        """An earlier part of a message."""
+        text = isinstance(data, str)
+        payload = data.encode() if isinstance(data, str) else data
+        flags = 0 if text else _wire.FLAG_BINARY
+        self.send(frames.pack(stream, _wire.BODY, flags, 0, payload))
 
     def credit(self, stream: int, count: int) -> None:
         self.send(frames.pack(stream, _wire.CREDIT, 0, 0, struct.pack("<I", count)))
@@ -206,6 +214,8 @@ class FakeEdge:
                 self.answers[stream].given_back = True
         elif frame[1] == _wire.WORKER_PONG:
             self.pongs.append(frame[4])
+        elif frame[1] == _wire.WORKER_PING:
+            self.pings += 1
         else:
             answer = self.answers[frame[0]]
             assert not answer.ended, "a frame after the final one"

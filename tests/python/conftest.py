@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from asgi_supervisor import Supervisor
 from asgi_support import Server
 
 LOOPS = ["asyncio", "uvloop"]
@@ -28,3 +29,18 @@ def serve(request: Any, tmp_path: Any) -> Iterator[Any]:
     yield start
     for server in servers:
         server.stop()
+
+
+@pytest.fixture
+def zygotes(tmp_path: Any) -> Iterator[Any]:
+    """Starts real zygotes of an app with the source given, in tmp_path."""
+    started = []
+
+    def start(source: str, **settings: Any) -> Supervisor:
+        (tmp_path / "main.py").write_text(source)
+        started.append(Supervisor(str(tmp_path), **settings))
+        return started[-1]
+
+    yield start
+    for supervisor in started:
+        supervisor.close()

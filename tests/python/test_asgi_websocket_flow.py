@@ -6,13 +6,15 @@ import asyncio
 import struct
 from typing import Any
 
+import pytest
 from asgi_support import Answer, Gate
 from test_asgi_websocket import Recorder, echo, until_disconnect
 
 from keelback import _wire, frames
+from keelback.asgi_parts import Rest
 
-WINDOW = _wire.REQUEST_WINDOW_BYTES
-RESPONSE_WINDOW = _wire.RESPONSE_WINDOW_BYTES
+WINDOW = _wire.WS_WINDOW_BYTES
+RESPONSE_WINDOW = _wire.WS_WINDOW_BYTES
 COST = _wire.WS_MESSAGE_COST_BYTES
 
 
@@ -75,7 +77,7 @@ def test_a_message_longer_than_the_window(serve: Any) -> None:
     for count in range(1, 41):
         needed = count * len(part) - WINDOW
         edge.until(lambda needed=needed: credited(answer) >= needed)
-        edge.body(stream, part)
+        edge.part(stream, part)
     edge.until(lambda: credited(answer) >= 40 * len(part) + 3 + COST - WINDOW)
     edge.message(stream, b"end")
     edge.ws_close(stream, 1000)
@@ -97,8 +99,8 @@ def test_parts_behind_a_message_that_the_app_has_not_taken_are_not_credited(serv
     stream = edge.accepted()
     answer = edge.answers[stream]
     edge.message(stream, "first")
-    edge.body(stream, b"x" * 200_000)
-    edge.body(stream, b"y" * 200_000)
+    edge.part(stream, b"x" * 200_000)
+    edge.part(stream, b"y" * 200_000)
     edge.get_pong()
     assert credited(answer) == 0
     server.call(wait.open)
@@ -212,6 +214,56 @@ def test_large_parts_go_through_the_rings(serve: Any) -> None:
     edge.closed(stream)
     edge.send(frames.pack(stream, _wire.MESSAGE, shared, _wire.WS_KIND_BINARY, part))
     edge.get_pong()
+
+
+def test_a_long_message_waits_for_room_in_the_ring(serve: Any) -> None:
+    edge = serve(echo).edge
+    rings = edge.board.rings
+    if not rings.path:
+        return
+    words = edge.board.words
+    words[_wire.BOARD_RINGS_MAPPED] = 1
+    words[_wire.BOARD_RESPONSE_READ] = 2**32 - _wire.RING_BYTES  # nothing of a full ring was read
+    stream = edge.accepted()
+    answer = edge.answers[stream]
+    text = "\u00e9" * 100_000
+    edge.message(stream, text)
+    edge.until(lambda: edge.pings == 1)
+    assert not answer.of(_wire.WORKER_MESSAGE)
+    words[_wire.BOARD_RESPONSE_READ] = 0
+    edge.send(frames.pack(0, _wire.PONG, 0, 0, b""))
+    edge.until(lambda: bool(answer.of(_wire.WORKER_MESSAGE)))
+    offset, count, _ = struct.unpack("<III", answer.of(_wire.WORKER_MESSAGE)[0][4])
+    assert str(rings._view[offset : offset + count], "utf-8") == text
+
+
+def test_parts_of_a_text_may_cut_its_characters(serve: Any) -> None:
+    edge = serve(echo).edge
+    stream = edge.accepted()
+    text = "a\u00e9\u20ac\U0001f600" * 3
+    encoded = text.encode()
+    for size in range(1, 6):
+        pieces = [encoded[at : at + size] for at in range(0, len(encoded), size)]
+        for piece in pieces[:-1]:
+            edge.send(frames.pack(stream, _wire.BODY, 0, 0, piece))
+        edge.send(frames.pack(stream, _wire.MESSAGE, 0, _wire.WS_KIND_TEXT, pieces[-1]))
+        assert edge.messages(stream, size)[-1] == text
+
+
+def test_parts_of_two_kinds_cost_the_link(serve: Any) -> None:
+    server = serve(echo)
+    edge = server.edge
+    stream = edge.accepted()
+    edge.part(stream, b"\xff")
+    edge.message(stream, "text")
+    edge.until_eof()
+    assert "not of one kind" in server.log
+
+
+@pytest.mark.parametrize("text", ["a" * 200_000, "\u00e9" * 200_000, "\U0001f600" * 200_000])
+def test_the_bytes_of_a_long_text(text: str) -> None:
+    rest = Rest(text, _wire.WS_KIND_TEXT)
+    assert bytes(rest.data) == text.encode()
 
 
 def test_thousands_of_open_sockets(serve: Any) -> None:

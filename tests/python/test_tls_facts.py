@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keelback.asgi_scope import TLS_MAX, ScopeFactory
+from keelback.asgi_scope import SAID_MAX, ScopeFactory
 from keelback.responses import Heads
 
 FACTS = {
@@ -55,12 +55,12 @@ def test_without_facts_there_is_no_extension(scheme: bytes) -> None:
 
 def test_what_is_remembered_is_bounded(tmp_path: Path) -> None:
     factory = ScopeFactory("", {})
-    for suite in range(3 * TLS_MAX):
+    for suite in range(3 * SAID_MAX):
         facts = {**FACTS, "server_cert": str(tmp_path), "cipher_suite": suite}
         scope = factory.make(block(scheme_of(facts)), 11, 0)
         assert scope["extensions"]["tls"]["cipher_suite"] == suite
-        assert len(factory._tls) <= TLS_MAX
-        assert len(factory._schemes) <= TLS_MAX + 2
+        assert len(factory._said) <= SAID_MAX
+        assert len(factory._schemes) <= SAID_MAX + 2
 
 
 @pytest.mark.parametrize(

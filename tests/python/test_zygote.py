@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -68,17 +67,11 @@ def app(environ, start_response):
 
 
 @pytest.fixture
-def start(tmp_path: Any) -> Iterator[Any]:
-    started = []
-
+def start(zygotes: Any) -> Any:
     def start(source: str = HELLO, **settings: Any) -> Supervisor:
-        (tmp_path / "main.py").write_text(source)
-        started.append(Supervisor(str(tmp_path), **settings))
-        return started[-1]
+        return zygotes(source, **settings)
 
-    yield start
-    for supervisor in started:
-        supervisor.close()
+    return start
 
 
 def test_worker_becomes_ready_serves_and_stops(start: Any) -> None:
