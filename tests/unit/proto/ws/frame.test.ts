@@ -16,7 +16,7 @@ describe("unmask", () => {
       for (let from = 0; from < 8; from++) {
         const bytes = Buffer.alloc(length + 16, 0x55);
         for (let i = 0; i < length; i++) bytes[from + i] = (i & 0x7f) ^ mask[i & 3]!;
-        expect(unmask(bytes, from, from + length, key)).toBe(true);
+        expect(unmask(bytes, from, from + length, key)).toBe(length < 128);
         const expected = Buffer.alloc(length + 16, 0x55);
         for (let i = 0; i < length; i++) expected[from + i] = i & 0x7f;
         expect(bytes.equals(expected)).toBe(true);
@@ -24,7 +24,7 @@ describe("unmask", () => {
     }
   });
 
-  test("a byte that is not ASCII is told, wherever it is", () => {
+  test("a byte that is not ASCII is told, wherever it is; long payloads are not looked at", () => {
     for (const length of [1, 7, 200, 203]) {
       for (let at = 0; at < length; at++) {
         const bytes = Buffer.alloc(length + 3);

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { expect, test } from "bun:test";
 import { scanUtf8, UTF8_INVALID, UTF8_WHOLE } from "../../../../src/proto/ws/utf8.ts";
 import { randomOf } from "../../../support/h1-reader.ts";
@@ -45,6 +46,23 @@ test.each([
 test("a character that has not ended is neither whole nor invalid", () => {
   for (const hex of ["c3", "e2", "e282", "f0", "f09f", "f09f98", "ed80", "f48f", "e0a0"]) {
     expect([UTF8_WHOLE, UTF8_INVALID]).not.toContain(scan(hex));
+  }
+});
+
+test.each([undefined, isUtf8])("a long text may be cut anywhere (%p)", (whole) => {
+  const judge = (state: number, bytes: Buffer, from: number, to: number): number =>
+    scanUtf8(state, bytes, from, to, whole);
+  const text = Buffer.from("aé€😀".repeat(200));
+  for (let cut = 1000; cut < 1030; cut++) {
+    const state = judge(UTF8_WHOLE, text, 0, cut);
+    expect(state).not.toBe(UTF8_INVALID);
+    expect(judge(state, text, cut, text.length)).toBe(UTF8_WHOLE);
+    const wrong = Buffer.from(text);
+    wrong[cut] = 0xff;
+    expect(judge(UTF8_WHOLE, wrong, 0, wrong.length)).toBe(UTF8_INVALID);
+    expect(judge(state, wrong, cut, wrong.length)).toBe(UTF8_INVALID);
+    const short = Buffer.concat([text.subarray(0, 1000), Buffer.from([0xe2, 0x82])]);
+    expect([UTF8_WHOLE, UTF8_INVALID]).not.toContain(judge(UTF8_WHOLE, short, 0, short.length));
   }
 });
 
