@@ -108,7 +108,8 @@ function unitOf(spec: OptionSpec): string | null {
 }
 
 function defaultOf(spec: OptionSpec): string {
-  return spec.type === "path" ? "the current directory" : defaultText(spec);
+  const isHere = spec.type === "path" && spec.default === ".";
+  return isHere ? "the current directory" : defaultText(spec);
 }
 
 function atoms(): string {

@@ -15,6 +15,13 @@ const LOAD_TOOLS = [
   { package: "nghttp2-client", sign: "nghttp" },
 ];
 
+/** Web servers and balancers to be put in front. */
+const FRONTS = [
+  { package: "nginx-light", sign: "/usr/sbin/nginx" },
+  { package: "libnginx-mod-stream", sign: "/usr/lib/nginx/modules/ngx_stream_module.so" },
+  { package: "haproxy", sign: "/usr/sbin/haproxy" },
+];
+
 function serve(): void {
   const python = preferredPython();
   const venv = ensureVenv({ directory: ".venv", python, requirements: "dev.txt" });
@@ -25,6 +32,7 @@ function serve(): void {
 
 function test(): void {
   serve();
+  aptInstall(FRONTS);
   aptInstall([...LOAD_TOOLS, { package: "chromium", sign: "/usr/bin/chromium" }]);
   for (const python of findPythons()) {
     const directory = `.cache/python-${python.minor}`;

@@ -8,17 +8,24 @@ import type { Config } from "../config/config.ts";
 import { publicName } from "../config/config.ts";
 import type { Problem } from "../config/problem.ts";
 import { problem, quote } from "../config/problem.ts";
+import { resolveOwner } from "../net/owner.ts";
 import { ciphersComplaint, makeTlsContext } from "../net/tls-context.ts";
 import { type Identity, readIdentities } from "../net/tls-files.ts";
 import { dateWarnings } from "../net/tls-store.ts";
+import { findIdentity } from "../supervisor/privileges.ts";
 
-export function checkConfig(config: Config): readonly Problem[] {
+/** `running`: its sockets and its PID file are there, and it may be another user by now than the one who made them. */
+export function checkConfig(config: Config, running: boolean = false): readonly Problem[] {
   return [
     ...directoryProblems("chdir", [config.chdir]),
     ...directoryProblems("reload-dir", config.reload ? config.reloadDir : []),
     ...importPathProblems(config.pythonpath),
-    ...accessLogProblems(config.accessLog),
-    ...socketProblems(config),
+    ...logProblems("access-log", config.accessLog),
+    ...logProblems("log-file", config.logFile),
+    ...(config.pid === null || running ? [] : newFileProblems("pid", config.pid)),
+    ...identityProblems(config),
+    ...(running ? [] : socketProblems(config)),
+    ...ownerProblems(config.unixOwner),
     ...tlsProblems(config),
   ];
 }
@@ -66,16 +73,25 @@ function importPathProblems(paths: readonly string[]): Problem[] {
   );
 }
 
-function accessLogProblems(path: string | null): Problem[] {
+/** When root's rights are given up: what the server opens from then on. */
+export function problemsOfUser(config: Config): readonly Problem[] {
+  const suffix = ` (as user ${process.getuid?.() ?? 0})`;
+  return checkConfig(config, true).map(({ setting, text }) => ({ setting, text: text + suffix }));
+}
+
+function identityProblems({ user, group }: Config): Problem[] {
+  const found = findIdentity(user, group);
+  return "identity" in found ? [] : [problem(found.setting, found.complaint)];
+}
+
+function logProblems(setting: string, path: string | null): Problem[] {
   if (path === null || path === "-") return [];
   const kind = kindOf(path);
-  if (kind === "directory") return [problem("access-log", `${path} is a directory`)];
+  if (kind === "directory") return [problem(setting, `${path} is a directory`)];
   if (kind === "other") {
-    return isWritable(path)
-      ? []
-      : [problem("access-log", `${path} cannot be written by this user`)];
+    return isWritable(path) ? [] : [problem(setting, `${path} cannot be written by this user`)];
   }
-  return newFileProblems("access-log", path);
+  return newFileProblems(setting, path);
 }
 
 function socketProblems(config: Config): Problem[] {
@@ -85,6 +101,12 @@ function socketProblems(config: Config): Problem[] {
       return [problem("bind", `unix:${bind.path} is a directory`)];
     return newFileProblems("bind", bind.path);
   });
+}
+
+function ownerProblems(owner: string | null): Problem[] {
+  const resolved = owner === null ? null : resolveOwner(owner);
+  if (owner === null || resolved === null || !("complaint" in resolved)) return [];
+  return [problem("unix-owner", `${quote(owner)} ${resolved.complaint}`)];
 }
 
 function newFileProblems(setting: string, path: string): Problem[] {

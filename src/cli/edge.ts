@@ -1,9 +1,11 @@
 /** Composes an edge process: the supervisor's messages, the pool of workers, the clients. */
 import { dirname } from "node:path";
 import { monotonic } from "../core/clock.ts";
+import { Networks } from "../core/networks.ts";
 import type { Config } from "../config/config.ts";
-import { type PoolOptions, type StuckRequest, WorkerPool } from "../dispatch/pool.ts";
+import { type PoolOptions, WorkerPool } from "../dispatch/pool.ts";
 import type { SharedMemory } from "../dispatch/ring.ts";
+import type { StuckRequest } from "../dispatch/watchdog.ts";
 import { WorkerLink } from "../dispatch/worker-link.ts";
 import {
   openWorkerPort,
@@ -13,16 +15,27 @@ import {
 import type { EdgeSettings } from "../edge/context.ts";
 import { alpnProtocols } from "../edge/drivers/open.ts";
 import { Edge, type ListenerSpec } from "../edge/edge.ts";
+import type { ForwardingTrust } from "../edge/peer.ts";
+import { Health } from "../edge/health.ts";
+import type { StopOptions } from "../edge/leave.ts";
+import { isAwaited } from "../net/backlog.ts";
+import { ForwardingPolicy } from "../proto/forwarded.ts";
 import { dropStartupCode } from "../net/footprint.ts";
 import { dieWithSupervisor } from "../net/lifeline.ts";
+import { openLogFile, setProcessName } from "../net/this-process.ts";
 import { TlsStore } from "../net/tls-store.ts";
 import { AccessLog } from "../observe/access-log.ts";
 import { LineSink } from "../observe/line-sink.ts";
-import { createLogger, errorText, type Logger } from "../observe/log.ts";
+import { createLogger, errorText, type Logger, type LogLevel } from "../observe/log.ts";
 import { RESPONSE_WINDOW_BYTES } from "../wire/spec.ts";
 
 /** Descriptors that an edge needs besides its clients. */
 const DESCRIPTORS_RESERVED = 96;
+/** For a UDP port that is still in use: longer than any graceful timeout that people choose. */
+const QUIC_RETRY_MS = 200;
+const QUIC_TRIES_MAX = 3000;
+/** How long a stop waits for a first worker when clients do. */
+const FIRST_WORKER_MS = 2000;
 /** How long the access log may take at the end, milliseconds. */
 const LAST_LINES_MS = 1000;
 
@@ -48,11 +61,15 @@ type ToEdge =
   | { t: "no-workers"; reason: string }
   | { t: "reopen-logs" }
   | { t: "stats" }
-  | { t: "stop"; deadlineMs: number };
+  | { t: "ready"; ready: boolean }
+  | { t: "log-level"; logLevel: LogLevel }
+  | { t: "stop"; deadlineMs: number; lingerMs: number };
 
 interface LinkEntry {
   link: WorkerLink;
   socket: WorkerSocket;
+  /** The request after which the worker is to be replaced. */
+  requestsMax: number;
 }
 
 class EdgeProcess implements WorkerPortOwner<LinkEntry> {
@@ -64,7 +81,10 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
   readonly #entries = new Set<LinkEntry>();
   readonly #exit: (code: number) => never;
   #listening = false;
+  #whenListening: (() => void) | null = null;
   #stopping = false;
+  /** False: the server is about to stop, or is drained. Balancers are to send their clients elsewhere. */
+  #ready = true;
 
   constructor(message: ConfigMessage, exit: (code: number) => never) {
     this.#message = message;
@@ -89,6 +109,7 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
       onTick: (now) => this.#pool.tick(now),
       log: (level, text) => this.#log[level](text),
     });
+    this.#edge.health = this.#health(config);
     openWorkerPort(message.socketPath, this);
     send({ t: "listening" });
   }
@@ -107,16 +128,24 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
         break;
       case "reopen-logs":
         this.#edge.accessLog?.sink.reopen();
+        this.#reopenLog();
         break;
       case "stats":
         send({ t: "stats", ...this.#stats() });
         break;
       case "stop":
-        this.#stop(message.deadlineMs);
+        this.#stop(message);
+        break;
+      case "ready":
+        this.#ready = message.ready;
+        break;
+      case "log-level":
+        this.#log.setLevel(message.logLevel);
         break;
       case "config":
         // After a reload: what may change while it runs.
         this.#edge.settings = edgeSettings(message);
+        this.#edge.health = this.#health(message.config);
         this.#pool.options = poolOptions(message.config);
         this.#tls?.reload(message.config);
         break;
@@ -127,7 +156,7 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
 
   connected(facts: WorkerLink["facts"], shared: SharedMemory, socket: WorkerSocket): LinkEntry {
     const link = new WorkerLink(this.#pool, socket, facts, shared, monotonic.now());
-    const entry = { link, socket };
+    const entry = { link, socket, requestsMax: requestsMax(this.#message.config) };
     this.#entries.add(entry);
     this.#pool.add(link);
     this.#listen();
@@ -137,6 +166,9 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
 
   received(entry: LinkEntry, chunk: Buffer): void {
     this.#pool.received(entry.link, chunk);
+    if (entry.link.depth.sent < entry.requestsMax) return;
+    entry.requestsMax = Infinity;
+    send({ t: "recycle", worker: entry.link.facts.worker });
   }
 
   drained(entry: LinkEntry): void {
@@ -180,13 +212,21 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
     for (const listener of this.#message.listeners) this.#edge.listen(listener);
     if (this.#message.config.http3 && this.#message.index === 0) void this.#listenQuic();
     dropStartupCode();
+    this.#whenListening?.();
   }
 
   /** By the first edge alone: the packets of one client must all come to one process. */
   async #listenQuic(): Promise<void> {
-    for (const { kind, address, redirectTo } of this.#message.listeners) {
-      if (kind !== "tcp" || redirectTo !== null) continue;
-      const failed = await this.#edge.listenQuic(address);
+    for (const { kind, address, protocol, redirectTo } of this.#message.listeners) {
+      if (kind !== "tcp" || protocol !== "http" || redirectTo !== null) continue;
+      let failed = await this.#edge.listenQuic(address);
+      // A server that this one succeeds has the port until its last client has gone.
+      for (let tries = 0; failed !== null && tries < QUIC_TRIES_MAX; tries++) {
+        if (tries === 0) this.#log.info(`HTTP/3 on ${address} (UDP) waits: ${failed}`);
+        await Bun.sleep(QUIC_RETRY_MS);
+        if (this.#stopping) return;
+        failed = await this.#edge.listenQuic(address);
+      }
       if (failed !== null) this.#log.error(`no HTTP/3 on ${address} (UDP): ${failed}`);
     }
   }
@@ -217,6 +257,7 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
       ...this.#edge.counts,
       dispatch: this.#pool.counts,
       queue: this.#pool.queueSize,
+      oldestMs: this.#pool.oldestMs,
       tls: this.#edge.tlsCounts,
       certificates: this.#tls?.identities.map(({ file, names, notAfter }) => {
         return { file, names, expiresAt: notAfter };
@@ -224,10 +265,20 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
       workers: this.#pool.links.map((link) => ({
         worker: link.facts.worker,
         open: link.open,
+        running: link.running,
         waiting: link.depth.waiting,
         depth: link.depth.limit,
       })),
     };
+  }
+
+  /** stderr is this process's own descriptor of the log file. */
+  #reopenLog(): void {
+    try {
+      openLogFile(this.#message.config);
+    } catch (error) {
+      this.#log.error(`log-file: it stays as it is: ${errorText(error)}`);
+    }
   }
 
   async #leave(sink: LineSink | undefined): Promise<never> {
@@ -236,10 +287,26 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
     return this.#exit(0);
   }
 
-  #stop(deadlineMs: number): void {
+  #health(config: Config): Health | null {
+    return Health.of(config, () => {
+      if (!this.#ready) return "draining";
+      return this.#pool.links.some(({ draining }) => !draining) ? null : "no worker is ready";
+    });
+  }
+
+  /** Clients that wait for the first worker get a moment more: it is on its way, perhaps. */
+  #stop(options: StopOptions): void {
+    if (this.#stopping) return;
+    const awaited = this.#message.listeners.some(({ fd }) => isAwaited(fd));
+    if (this.#listening || !awaited || this.#whenListening !== null) return this.#leaveBy(options);
+    this.#whenListening = () => this.#leaveBy(options);
+    setTimeout(this.#whenListening, Math.min(FIRST_WORKER_MS, options.deadlineMs / 2));
+  }
+
+  #leaveBy(options: StopOptions): void {
     if (this.#stopping) return;
     this.#stopping = true;
-    this.#edge.stop(deadlineMs, () => {
+    this.#edge.stop(options, () => {
       const sink = this.#edge.accessLog?.sink;
       void this.#leave(sink);
     });
@@ -256,6 +323,7 @@ export function runEdge(exit: (code: number) => never): void {
   process.on("message", (message: ToEdge) => {
     if (edge !== null) return edge.receive(message);
     if (message.t !== "config") return;
+    setProcessName(`keelback:edge-${message.index}`);
     dieWithSupervisor(message.lifelinePath, () => exit(1));
     edge = new EdgeProcess(message, exit);
   });
@@ -269,6 +337,10 @@ function edgeSettings(message: ConfigMessage): EdgeSettings {
   const { config } = message;
   const descriptorsMax = Math.max(1, message.descriptorsMax - DESCRIPTORS_RESERVED);
   return {
+    trust: trustOf(config),
+    proxyProtocol: config.proxyProtocol,
+    proxyAllow: new Networks(config.proxyAllowIps),
+    backlog: config.backlog,
     keepAliveMs: config.keepAliveMs,
     headerTimeoutMs: config.headerTimeoutMs,
     bodyIdleTimeoutMs: config.bodyIdleTimeoutMs,
@@ -292,6 +364,19 @@ function edgeSettings(message: ConfigMessage): EdgeSettings {
     wsCloseTimeoutMs: config.wsCloseTimeoutMs,
     wsDeflate: config.wsPerMessageDeflate,
   };
+}
+
+function trustOf(config: Config): ForwardingTrust {
+  const proxies = new Networks(config.forwardedAllowIps);
+  const isProxy = (address: string): boolean => proxies.names(address);
+  return { proxies, policy: new ForwardingPolicy(config.forwardedHeaders, isProxy) };
+}
+
+/** With its share of the jitter; of several edges each counts its part of the requests. */
+function requestsMax({ maxRequests, maxRequestsJitter, edges }: Config): number {
+  if (maxRequests === 0) return Infinity;
+  const jitter = Math.floor(Math.random() * (maxRequestsJitter + 1));
+  return Math.max(1, Math.ceil((maxRequests + jitter) / Math.max(1, edges)));
 }
 
 function poolOptions(config: Config): PoolOptions {

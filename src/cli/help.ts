@@ -20,9 +20,8 @@ const HEAD = `keelback [serve] [APP] [options]
   Serves a Python web app. APP is module:attribute, module, or module:factory();
   without it the project in the current directory is recognised.
 
-keelback cert [NAME...]
-
-  Makes a certificate for development (localhost by default).
+keelback cert [NAME...]     makes a certificate for development (localhost by default)
+keelback ctl COMMAND        speaks with a running server; keelback ctl --help says how
 `;
 
 const FOOT = `Every option is also a variable (KEELBACK_WORKERS=4) and a key of keelback.toml or of

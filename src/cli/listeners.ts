@@ -1,37 +1,153 @@
 /** The listening sockets that the settings ask for: all of them or none. */
-import { parseRedirect } from "../config/bind.ts";
-import type { Config } from "../config/config.ts";
+import { closeSync } from "node:fs";
+import type { Bind } from "../config/bind.ts";
+import { parseBind, parseRedirect } from "../config/bind.ts";
+import type { Config, Sources } from "../config/config.ts";
+import { publicName } from "../config/config.ts";
+import { SETTINGS_OF_MADE } from "../config/network-rules.ts";
+import { share } from "../net/handover.ts";
+import type { Passed, PassedSocket } from "../net/passed.ts";
+import { findPassed, passedName } from "../net/passed.ts";
 import type { Listener, OpenFailure } from "../net/open-result.ts";
-import { closeListeners, openListener, openListeners } from "../net/sockets.ts";
+import type { InheritedSocket } from "../net/succession.ts";
+import type { OpenedListeners } from "../net/sockets.ts";
+import { closeListeners, openListeners } from "../net/sockets.ts";
+import { tcpWarnings } from "../net/tcp-options.ts";
 import { udpFailure } from "../net/udp-ports.ts";
 
 const HTTPS_PORT = 443;
 
+export interface Wanted {
+  readonly config: Config;
+  readonly sources: Sources;
+  readonly passed: Passed;
+  /** Those of the server that this one succeeds. */
+  readonly inherited: readonly InheritedSocket[] | null;
+}
+
+/** Besides the sockets: what the person should know about them. */
+export type OpenedAddresses =
+  | (OpenedListeners & { readonly ok: true; readonly warnings: readonly string[] })
+  | (OpenedListeners & { readonly ok: false });
+
 export async function openAddresses({
-  bind,
-  backlog,
-  redirectHttp,
-  http3,
-}: Config): Promise<
-  | { readonly ok: true; readonly listeners: readonly Listener[] }
-  | { readonly ok: false; readonly failure: OpenFailure }
-> {
-  const opened = await openListeners(bind, backlog);
-  const redirect = redirectHttp === null ? null : parseRedirect(redirectHttp, bind);
+  config,
+  sources,
+  passed,
+  inherited,
+}: Wanted): Promise<OpenedAddresses> {
+  const { redirectHttp, http3 } = config;
+  // One that is named for the redirect does not serve.
+  const redirected = redirectHttp === null ? [] : socketsOf(redirectHttp, passed.sockets);
+  const rest = passed.sockets.filter(({ fd }) => !redirected.some((other) => other.fd === fd));
+  const binds = bindsOf(config, sources, rest).map((bind) => {
+    return { ...bind, protocol: bind.protocol ?? config.protocol };
+  });
+  const taken = await takeOver(inherited, binds, redirectHttp !== null);
+  const opened = await openListeners(taken.missing, config, passed.sockets);
   if (!opened.ok) return opened;
-  const { listeners } = opened;
-  const failure = http3 ? udpFailure(listeners) : null;
-  if (failure !== null) {
-    closeListeners(listeners);
-    return { ok: false, failure };
-  }
-  if (redirect === null || "complaint" in redirect) return opened;
-  const result = await openListener(redirect.bind, backlog);
-  if (!result.ok) {
-    closeListeners(listeners);
-    return result;
-  }
-  const https = listeners.find(({ kind }) => kind === "tcp");
+  const listeners = [...taken.listeners, ...opened.listeners];
+  // The predecessor has the UDP ports until it leaves.
+  const failure = http3 && inherited === null ? udpFailure(listeners) : null;
+  if (failure !== null) return closed(listeners, failure);
+  const redirect =
+    redirectHttp === null || taken.redirect !== null
+      ? null
+      : redirectBind(redirectHttp, binds, listeners);
+  const plain = await openListeners(redirect === null ? [] : [redirect], config, passed.sockets);
+  if (!plain.ok) return closed(listeners, plain.failure);
+  const https = listeners.find(({ kind, protocol }) => kind === "tcp" && protocol === "http");
   const redirectTo = https?.port ?? HTTPS_PORT;
-  return { ok: true, listeners: [...listeners, { ...result.listener, redirectTo }] };
+  const redirects = [...(taken.redirect === null ? [] : [taken.redirect]), ...plain.listeners];
+  const all = [...listeners, ...redirects.map((one) => ({ ...one, redirectTo }))];
+  return { ok: true, listeners: all, warnings: warningsOf({ config, sources, passed }, all) };
+}
+
+/** Sockets of the server that this one succeeds; they are shared with it until it has left. */
+async function takeOver(
+  inherited: readonly InheritedSocket[] | null,
+  binds: readonly Bind[],
+  redirects: boolean,
+): Promise<{
+  readonly listeners: readonly Listener[];
+  readonly redirect: Listener | null;
+  readonly missing: readonly Bind[];
+}> {
+  if (inherited === null) return { listeners: [], redirect: null, missing: binds };
+  const { takeSocket } = await import("../net/succession.ts");
+  const sockets = [...inherited];
+  const found = binds.map((bind) => takeSocket(sockets, bind));
+  const redirect = redirects ? takeSocket(sockets, null) : null;
+  share(found.filter((one) => one !== null));
+  // The settings have changed: nobody serves these any more.
+  for (const { fd, passedAs } of sockets) if (passedAs === null) closeSync(fd);
+  return {
+    listeners: found.filter((one) => one !== null),
+    redirect,
+    missing: binds.filter((_, at) => found[at] === null),
+  };
+}
+
+function closed(listeners: readonly Listener[], failure: OpenFailure): OpenedAddresses {
+  closeListeners(listeners);
+  return { ok: false, failure };
+}
+
+/** Sockets that are passed in go before an address that nobody has chosen for this server. */
+function bindsOf(
+  { bind }: Config,
+  sources: Sources,
+  passed: readonly PassedSocket[],
+): readonly Bind[] {
+  if (isChosen(sources) || passed.length === 0) return bind;
+  return passed.map(({ fd }) => ({ kind: "fd", fd }));
+}
+
+function isChosen({ bind }: Sources): boolean {
+  return bind.kind !== "default" && bind.kind !== "platform";
+}
+
+function socketsOf(text: string, passed: readonly PassedSocket[]): readonly PassedSocket[] {
+  const read = parseBind(text);
+  if ("complaint" in read) return [];
+  return read.bind.kind === "fd" || read.bind.kind === "passed"
+    ? findPassed(read.bind, passed)
+    : [];
+}
+
+/** A port alone is on the host of the first TCP address, also where that was passed in. */
+function redirectBind(
+  text: string,
+  binds: readonly Bind[],
+  listeners: readonly Listener[],
+): Bind | null {
+  const addresses = listeners.flatMap(({ kind, address }) => {
+    const read = kind === "tcp" ? parseBind(address) : null;
+    return read !== null && "bind" in read ? [read.bind] : [];
+  });
+  const read = parseRedirect(text, [...binds, ...addresses]);
+  return "bind" in read ? read.bind : null;
+}
+
+function warningsOf(
+  { config, sources, passed }: Omit<Wanted, "inherited">,
+  listeners: readonly Listener[],
+): readonly string[] {
+  const unused = passed.sockets.filter(({ fd }) => !listeners.some((one) => one.fd === fd));
+  const names = unused.map((socket) => passedName(socket)).join(", ");
+  const made = listeners.some(({ passedAs }) => passedAs === null);
+  return [
+    ...(made ? tcpWarnings(config) : idleSettings(sources)),
+    ...(names === ""
+      ? []
+      : [`nobody serves sockets that were passed: ${names}; --bind names them`]),
+  ];
+}
+
+/** Where all sockets are passed ones: settings that somebody has written and that none of them follows. */
+function idleSettings(sources: Sources): string[] {
+  const names = SETTINGS_OF_MADE.filter((key) => sources[key].kind !== "default").map(publicName);
+  // Beside binds that were chosen the notes say it.
+  if (names.length === 0 || isChosen(sources)) return [];
+  return [`sockets that were passed stay as they were made; no effect has ${names.join(", ")}`];
 }

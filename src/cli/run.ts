@@ -1,12 +1,21 @@
 /** From the command line to an exit code: prints what was asked for, or serves. */
 import { writeSync } from "node:fs";
 import { parseCommand, problemText } from "./command.ts";
+import { takeDaemonMark } from "./daemon.ts";
+import { takeInheritance } from "./successor.ts";
 
 /** Resolves with the exit code when the command is over. */
 export async function runCommand(argv: readonly string[]): Promise<number> {
   if (argv[0] === "cert" && !argv.some((word) => word === "--help" || word === "-h")) {
     const { makeCertificate } = await import("./cert.ts");
     return makeCertificate(argv.slice(1));
+  }
+  // What a server of ours has left in the environment is no setting.
+  const inheritance = takeInheritance(process.env);
+  const origin = { argv, inheritance, background: takeDaemonMark(process.env) };
+  if (argv[0] === "ctl") {
+    const { runCtl } = await import("./ctl.ts");
+    return runCtl(argv.slice(1));
   }
   const command = parseCommand(argv);
   switch (command.name) {
@@ -25,7 +34,8 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     case "serve": {
       const { serve } = await import("./serve.ts");
       const mode = command.name === "serve" ? "serve" : "check";
-      return serve(command, { mode, reread: () => parseCommand(argv) });
+      const reread = (): ReturnType<typeof parseCommand> => parseCommand(argv);
+      return serve(command, { mode, origin, reread });
     }
   }
 }

@@ -67,10 +67,14 @@ function isTls({ config }: ScreenInput): boolean {
 }
 
 /** As a client writes it. */
-export function addressText({ kind, address, redirectTo }: Listener, tls: boolean): string {
-  if (kind === "unix") return `unix:${address}`;
-  if (redirectTo !== null) return `http://${address} (sends clients to HTTPS)`;
-  return `${tls ? "https" : "http"}://${address}`;
+export function addressText(listener: Listener, tls: boolean): string {
+  const { kind, address, protocol, redirectTo, passedAs } = listener;
+  const passed = passedAs === null ? "" : ` (passed as ${passedAs})`;
+  if (protocol !== "http")
+    return `${protocol}://${kind === "unix" ? "unix:" : ""}${address}${passed}`;
+  if (kind === "unix") return `unix:${address}${passed}`;
+  if (redirectTo !== null) return `http://${address} (sends clients to HTTPS)${passed}`;
+  return `${tls ? "https" : "http"}://${address}${passed}`;
 }
 
 export function failureScreen(failure: Failure): string {

@@ -9,6 +9,7 @@ import { monotonic } from "../core/clock.ts";
 import { dropStartupCode } from "../net/footprint.ts";
 import type { Config } from "../config/config.ts";
 import type { Problem } from "../config/problem.ts";
+import { takePassed } from "../net/passed.ts";
 import type { Listener } from "../net/open-result.ts";
 import { closeListeners } from "../net/sockets.ts";
 import type { Logger } from "../observe/log.ts";
@@ -18,6 +19,10 @@ import type { Failure } from "../supervisor/failure.ts";
 import type { SignalMeaning } from "../supervisor/signals.ts";
 import { listenForSignals } from "../supervisor/signals.ts";
 import type { AppFacts } from "../supervisor/conversation.ts";
+import type { ServerEvent } from "../supervisor/launch.ts";
+import { takeNotifySettings } from "../supervisor/notify.ts";
+import { openCtl } from "../supervisor/ctl.ts";
+import type { Ctl } from "../supervisor/ctl.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
 import { hasTerminal } from "../supervisor/terminal.ts";
 import { certificateWarnings, checkConfig } from "./check.ts";
@@ -25,8 +30,11 @@ import type { Command, Settings } from "./command.ts";
 import { EXIT_USAGE, problemText } from "./command.ts";
 import { detectApp } from "./detect.ts";
 import { findInterpreter } from "./interpreter.ts";
+import { startDaemon } from "./daemon.ts";
 import { openAddresses } from "./listeners.ts";
-import { failureScreen, screen, screenFields } from "./screen.ts";
+import { type Origin, ServerProcess } from "./server-process.ts";
+import { addressText, failureScreen, screen, screenFields } from "./screen.ts";
+import { VERSION } from "./version.ts";
 
 const EXIT_FAILED = 1;
 
@@ -47,35 +55,66 @@ export interface ServeOptions {
   readonly mode: "serve" | "check";
   /** The settings as they are now, for a reload. */
   readonly reread: () => Command;
+  readonly origin: Omit<Origin, "notify">;
 }
 
 export async function serve(settings: Settings, options: ServeOptions): Promise<number> {
-  const plan = makePlan(settings);
+  const { origin } = options;
+  const plan = makePlan(settings, origin.inheritance !== null);
   if ("problems" in plan) {
     write(problemText(plan.problems));
     return EXIT_USAGE;
   }
   const { config } = plan;
+  const { inheritance, background, argv } = origin;
+  if (config.daemon && options.mode === "serve" && inheritance === null && !background) {
+    return startDaemon(argv, config.logFile ?? "");
+  }
   const log = createLogger(config.logLevel, config.logFormat);
+  const notify = takeNotifySettings(process.env, process.pid);
+  const passed =
+    inheritance === null
+      ? takePassed(process.env, process.pid)
+      : (await import("../net/succession.ts")).passedAgain(inheritance.sockets);
+  const own = new ServerProcess({ ...origin, config, log, notify });
+  const begin = options.mode === "check" ? () => own.giveUpRights() : () => own.begin();
+  if (!attempt(begin)) return EXIT_FAILED;
   for (const note of settings.notes) log.info(`note: ${note}`);
+  for (const warning of passed.warnings) log.warning(warning);
   for (const warning of certificateWarnings(config)) log.warning(warning);
   if (options.mode === "check") return check(plan, log);
-  const opened = await openAddresses(config);
+  const inherited = inheritance?.sockets ?? null;
+  const opened = await openAddresses({ config, sources: settings.sources, passed, inherited });
   if (!opened.ok) {
     const { message, remedy } = opened.failure;
     write(`keelback: ${message}\nhint: ${remedy}\n`);
     return EXIT_FAILED;
   }
+  for (const warning of opened.warnings) log.warning(warning);
   try {
-    return await run(plan, log, { listeners: opened.listeners, reread: options.reread });
+    if (!attempt(() => own.settle(opened.listeners))) return EXIT_FAILED;
+    return await run(plan, log, { listeners: opened.listeners, reread: options.reread, own });
   } finally {
+    own.end();
     closeListeners(opened.listeners);
   }
 }
 
-function makePlan({ config }: Pick<Settings, "config">): Plan | Problems {
+/** False: it has failed, and said why. */
+function attempt(step: () => void): boolean {
+  try {
+    step();
+    return true;
+  } catch (error) {
+    write(`keelback: ${errorText(error)}\n`);
+    return false;
+  }
+}
+
+/** `running`: checkConfig() says what that is. */
+function makePlan({ config }: Pick<Settings, "config">, running: boolean): Plan | Problems {
   const startedAt = performance.now() - process.uptime() * 1000;
-  const problems = checkConfig(config);
+  const problems = checkConfig(config, running);
   if (problems.length > 0) return { problems };
   const { chdir, python } = config;
   const interpreter = findInterpreter({ python, chdir, cwd: process.cwd(), env: process.env });
@@ -90,28 +129,46 @@ function makePlan({ config }: Pick<Settings, "config">): Plan | Problems {
 interface RunOptions {
   readonly listeners: readonly Listener[];
   readonly reread: () => Command;
+  readonly own: ServerProcess;
 }
 
-async function run(plan: Plan, log: Logger, { listeners, reread }: RunOptions): Promise<number> {
+async function run(plan: Plan, log: Logger, options: RunOptions): Promise<number> {
+  const { listeners, reread, own } = options;
   const { config, why, interpreter } = plan;
+  let ctl: Ctl | null = null;
   const serving = (facts: AppFacts): void => {
     const readyMs = performance.now() - plan.startedAt;
     const input = { config, facts, why, interpreter, listeners, readyMs };
     if (config.logFormat === "json") log.info("ready", screenFields(input));
     else write(screen(input));
     dropStartupCode();
+    own.serving(facts.found, () => ctl?.link());
   };
   const waiting = (failure: Failure): void => {
     log.error(`the app does not start; waiting for a change\n${failureText(failure)}`);
+    if (own.isNeedless) supervisor?.stopNow();
   };
-  const supervisor = makeSupervisor(plan, log, { listeners, serving, waiting });
+  const noticed = (event: ServerEvent): void => own.noticed(event);
+  const supervisor = makeSupervisor(plan, log, { listeners, serving, waiting, noticed });
   if (supervisor === null) return EXIT_FAILED;
-  const reload = makeReload(supervisor, { plan, log, reread });
-  const stopListening = listenForSignals(signalHandler(supervisor, log, reload));
+  own.starts(supervisor);
+  const reload = makeReload(supervisor, { plan, log, reread, own });
+  ctl = openCtl({
+    supervisor,
+    log,
+    clock: monotonic,
+    version: VERSION,
+    addresses: listeners.map((listener) => addressText(listener, config.certfile.length > 0)),
+    path: config.control,
+    successor: options.own.succeeds,
+    reload,
+  });
+  const stopListening = listenForSignals(signalHandler(supervisor, log, { reload, own }));
   const watcher = config.reload ? await watch(config, supervisor) : null;
   supervisor.start();
   const outcome = await supervisor.done;
   watcher?.close();
+  ctl.close();
   stopListening();
   if (outcome.code !== 0) write(failureScreen(outcome.failure));
   else log.info("stopped");
@@ -129,9 +186,11 @@ async function check(plan: Plan, log: Logger): Promise<number> {
       supervisor?.stop();
     },
     waiting: () => {},
+    noticed: () => {},
   });
   if (supervisor === null) return EXIT_FAILED;
-  const stopListening = listenForSignals(signalHandler(supervisor, log, () => {}));
+  const actions = { reload: (): number => 0, own: null };
+  const stopListening = listenForSignals(signalHandler(supervisor, log, actions));
   supervisor.start();
   const outcome = await supervisor.done;
   stopListening();
@@ -144,23 +203,30 @@ interface Wishes {
   readonly listeners: readonly Listener[];
   serving(facts: AppFacts): void;
   waiting(failure: Failure): void;
+  noticed(event: ServerEvent): void;
 }
+
+/** The new generation, 0 for none, or what is wrong with the settings. */
+type Reload = (reason: string) => number | string;
 
 /** A reload reads the settings again: those that can change live do, the others are named. */
 function makeReload(
   supervisor: Supervisor,
-  options: { readonly plan: Plan; readonly log: Logger; readonly reread: () => Command },
-): (reason: string) => void {
-  const { log, reread } = options;
+  options: Omit<RunOptions, "listeners"> & { readonly plan: Plan; readonly log: Logger },
+): Reload {
+  const { log, reread, own } = options;
   let { plan } = options;
   return (reason) => {
+    own.noticed("reloading");
     const next = nextPlan(plan, reread(), log);
     if ("problems" in next) {
-      log.error(`reload failed, everything stays: ${problemText(next.problems).trimEnd()}`);
-      return;
+      const text = `reload failed, everything stays: ${problemText(next.problems).trimEnd()}`;
+      log.error(text);
+      own.noticed("reload-failed");
+      return text;
     }
     plan = next;
-    supervisor.reload(reason, next);
+    return supervisor.reload(reason, next);
   };
 }
 
@@ -171,10 +237,12 @@ function nextPlan(before: Plan, command: Command, log: Logger): Plan | Problems 
   const { live, restart } = planReload(before.config, after);
   if (restart.length > 0) {
     const names = SETTING_ROWS.filter(({ key }) => restart.includes(key)).map(({ name }) => name);
-    log.warning(`these settings have changed and need a restart: ${names.join(", ")}`);
+    log.warning(
+      `these settings have changed and need a restart: ${names.join(", ")} (SIGUSR2 does)`,
+    );
   }
   const changed = Object.fromEntries(live.map((key) => [key, after[key]]));
-  return makePlan({ config: { ...before.config, ...changed } });
+  return makePlan({ config: { ...before.config, ...changed } }, true);
 }
 
 function makeSupervisor(plan: Plan, log: Logger, wishes: Wishes): Supervisor | null {
@@ -212,20 +280,33 @@ function changeText(paths: readonly string[]): string {
 function signalHandler(
   supervisor: Supervisor,
   log: Logger,
-  reload: (reason: string) => void,
+  { reload, own }: { readonly reload: Reload; readonly own: ServerProcess | null },
 ): (meaning: SignalMeaning, signal: NodeJS.Signals) => void {
   const startedInTerminal = hasTerminal();
   const terminalClosed = (): boolean => startedInTerminal && !hasTerminal();
   return (meaning, signal) => {
     switch (meaning) {
       case "stop":
-        return supervisor.stop();
+        return own?.isNeedless === true
+          ? supervisor.stopNow()
+          : supervisor.stop(signal === "SIGINT");
       case "quit":
         return supervisor.stopNow();
       case "reload":
-        return terminalClosed() ? supervisor.stop() : reload(signal);
+        return terminalClosed() ? supervisor.stop() : void reload(signal);
       case "reopen-logs":
+        own?.reopenLog();
         return supervisor.reopenLogs();
+      case "rest-workers":
+        // Everybody else gets it when the window of a terminal changes.
+        if (own?.isDaemon !== true) return log.debug(`${signal} is ignored`);
+        return supervisor.parts.upkeep.rest(signal);
+      case "upgrade":
+        return void own?.upgrade(signal);
+      case "more-workers":
+        return supervisor.changeWorkers(1, signal);
+      case "fewer-workers":
+        return supervisor.changeWorkers(-1, signal);
       case "reap":
         return void import("../supervisor/reaper.ts").then(({ reapStrangers }) =>
           reapStrangers(supervisor.children),

@@ -11,7 +11,8 @@ export const ACCESS_FORMATS = ["combined", "json"] as const;
  * on top.
  */
 export const ACCESS_ATOMS = {
-  h: "client address",
+  h: "client address, behind trusted proxies the real one",
+  "{c}a": "address at the other end of the connection, a proxy's perhaps",
   l: "a dash (identity, never known)",
   u: "user name of Basic authentication, or a dash",
   t: "time the request came, [10/Oct/2026:13:55:36 +0000]",

@@ -159,7 +159,9 @@ class Scanner implements ScannedArgv {
         ? next === "all" || ROWS.some((other) => other.name === next || other.flags.includes(next))
         : row.spec.type === "duration"
           ? /^-?\d/.test(next)
-          : next === "-" || next.includes("/") || next.endsWith(".log");
+          : row.spec.type === "choice"
+            ? row.spec.choices.includes(next)
+            : next === "-" || next.includes("/") || next.endsWith(".log");
     if (!taken) return null;
     this.#at += 1;
     return next;

@@ -6,6 +6,7 @@
  * The public name of a row is its key without the unit, in kebab case: `keepAliveMs` is
  * `--keep-alive`, KEELBACK_KEEP_ALIVE, and `keep-alive` in a file.
  */
+import { networkComplaint } from "../core/networks.ts";
 import type { OptionSpec } from "./spec.ts";
 
 const KIB = 1024;
@@ -19,6 +20,18 @@ const WORKERS_AUTO_MAX = 8;
 /** One edge carries what about four cores of Python can answer. */
 const CORES_PER_EDGE = 4;
 const EDGES_AUTO_MAX = 4;
+
+const NETWORKS_ALLOWED = "IP addresses, networks (10.0.0.0/8), unix, * or none";
+/** Those that src/proto/forwarded.ts can read. */
+const FORWARDED_HEADERS: readonly string[] = [
+  "x-forwarded-for",
+  "x-forwarded-proto",
+  "x-forwarded-host",
+  "x-forwarded-port",
+  "x-forwarded-prefix",
+  "forwarded",
+  "none",
+];
 
 export const OPTIONS = {
   app: {
@@ -155,11 +168,13 @@ export const OPTIONS = {
     common: true,
     section: "Network",
     reload: "restart",
-    summary: "HOST:PORT, :PORT, [V6]:PORT, unix:PATH or fd://N (repeatable)",
+    summary: "HOST:PORT, :PORT, [V6]:PORT, unix:PATH, unix:@NAME or fd://N (repeatable)",
     why:
       "Only this machine by default, as nobody should be served by accident. `:PORT` is every " +
-      "IPv4 address, a number alone is that port on 127.0.0.1, port 0 takes a free one. The " +
-      "platform's PORT means 0.0.0.0:PORT, as with gunicorn.",
+      "IPv4 address, a number alone is that port on 127.0.0.1, port 0 takes a free one. " +
+      "`unix:@NAME` is an abstract socket (Linux), `fd://N` a listening socket that is passed " +
+      "in, `fd://NAME` those that systemd passes under this name. Without a bind, all sockets " +
+      "that systemd passes are served. The platform's PORT means 0.0.0.0:PORT, as with gunicorn.",
     counterparts: {
       gunicorn: "-b, --bind",
       uvicorn: "--host, --port, --uds, --fd",
@@ -193,6 +208,23 @@ export const OPTIONS = {
     why: "See host.",
     counterparts: { uvicorn: "--port", granian: "--port" },
   },
+  protocol: {
+    type: "choice",
+    choices: ["http", "uwsgi", "scgi", "fastcgi"],
+    default: "http",
+    section: "Network",
+    reload: "restart",
+    summary: "what is spoken on addresses that do not say it",
+    why:
+      "For nginx's uwsgi_pass, scgi_pass and fastcgi_pass, and Apache's counterparts. One " +
+      "address says it by itself: `--bind uwsgi://unix:/run/app.sock`. Whoever can connect " +
+      "there is believed what it says of clients: bind a unix socket or loopback. Such " +
+      "addresses are plain, and have no WebSockets.",
+    counterparts: {
+      gunicorn: "--protocol",
+      uwsgi: "--socket, --fastcgi-socket, --scgi-socket",
+    },
+  },
   backlog: {
     type: "integer",
     default: 2048,
@@ -202,13 +234,117 @@ export const OPTIONS = {
     section: "Network",
     reload: "restart",
     summary: "connections the kernel holds until they are accepted",
-    why: "What the kernel allows (net.core.somaxconn) bounds it.",
+    why: "What the kernel allows (net.core.somaxconn) bounds it. For sockets passed in as well.",
     counterparts: {
       gunicorn: "--backlog",
       uvicorn: "--backlog",
       granian: "--backlog",
       uwsgi: "--listen",
     },
+  },
+  unixMode: {
+    type: "string",
+    default: "0666",
+    aliases: ["--chmod-socket", "--uds-permissions"],
+    meta: "MODE",
+    section: "Network",
+    reload: "restart",
+    summary: "who may connect to unix:PATH: the file's mode, in octal",
+    why:
+      "0666 is as open as a port of this machine is; 0660 with unix-owner lets a proxy's group " +
+      "in and nobody else. The mode is there before the first client can connect, whatever the " +
+      "umask.",
+    counterparts: {
+      gunicorn: "--umask",
+      granian: "--uds-permissions",
+      hypercorn: "--umask",
+      uwsgi: "--chmod-socket",
+    },
+  },
+  unixOwner: {
+    type: "string",
+    default: null,
+    aliases: ["--chown-socket"],
+    meta: "USER[:GROUP]",
+    section: "Network",
+    reload: "restart",
+    summary: "whose the file of unix:PATH is: USER, USER:GROUP or :GROUP",
+    why:
+      "Names or numbers. Another user needs a start as root; a group is possible for everybody " +
+      "who is in it.",
+    counterparts: {
+      gunicorn: "--user, --group",
+      hypercorn: "--user, --group",
+      uwsgi: "--chown-socket",
+    },
+  },
+  reusePort: {
+    type: "boolean",
+    default: false,
+    section: "Network",
+    reload: "restart",
+    summary: "let other servers of this user listen on the same port (SO_REUSEPORT)",
+    why:
+      "The kernel spreads connections over the servers, and those that wait in a server's queue " +
+      "are lost when it ends: for two servers side by side, not needed for reloads or several " +
+      "edges. All of them must say it. HTTP/3's port is not shared.",
+    counterparts: { gunicorn: "--reuse-port", uwsgi: "--reuse-port" },
+  },
+  ipv6Only: {
+    type: "boolean",
+    default: false,
+    section: "Network",
+    reload: "restart",
+    summary: "IPv6 addresses take IPv6 clients only",
+    why:
+      "Without it `[::]` takes IPv4 clients too, unless an IPv4 address of the same port is " +
+      "bound beside it.",
+    counterparts: {},
+  },
+  deferAcceptMs: {
+    type: "duration",
+    default: 0,
+    min: SECOND,
+    max: 300 * SECOND,
+    zero: "off",
+    section: "Network",
+    reload: "restart",
+    summary: "leave connections with the kernel until the client has sent something",
+    why:
+      "At most for so long (TCP_DEFER_ACCEPT, Linux; it rounds up). Saves work where many " +
+      "connect and say nothing; clients that wait this way are not known to the server and get " +
+      "a reset when it stops.",
+    counterparts: {},
+  },
+  fastOpen: {
+    type: "integer",
+    default: 0,
+    min: 1,
+    max: 65_535,
+    zero: "off",
+    unit: "connections",
+    section: "Network",
+    reload: "restart",
+    summary: "connections that may begin with data in the first packet (TCP_FASTOPEN)",
+    why:
+      "Saves a round trip for clients that have been here before. Linux, with bit 2 of " +
+      "net.ipv4.tcp_fastopen. A first packet may arrive twice, and the request in it with it " +
+      "(RFC 7413 section 2.1): over TLS that is harmless.",
+    counterparts: { uwsgi: "--tcp-fast-open" },
+  },
+  tcpKeepAliveMs: {
+    type: "duration",
+    default: 60 * SECOND,
+    min: SECOND,
+    max: 32_400 * SECOND,
+    zero: "off",
+    section: "Network",
+    reload: "restart",
+    summary: "silence after which the kernel asks whether a client is still there",
+    why:
+      "A client that has lost its network says no goodbye; after as long again without an answer " +
+      "its connection is closed, and the app is told. Whole seconds.",
+    counterparts: { uwsgi: "--so-keepalive" },
   },
   edges: {
     type: "integer",
@@ -227,6 +363,42 @@ export const OPTIONS = {
       "One edge keeps several workers of a fast app busy; each further one costs about 40 MB " +
       "and has a queue of its own.",
     counterparts: { granian: "--runtime-threads", uwsgi: "--http-processes" },
+  },
+  control: {
+    type: "path",
+    default: null,
+    meta: "PATH",
+    section: "Process",
+    reload: "restart",
+    summary: "further name of the control socket, for keelback ctl",
+    why:
+      "Without it the socket is in the server's private directory, where keelback ctl finds " +
+      "it. The name is a symbolic link, which a successor takes over.",
+    counterparts: { gunicorn: "--control-socket", uwsgi: "--master-fifo" },
+  },
+  healthPath: {
+    type: "string",
+    default: "",
+    meta: "PATH",
+    section: "Network",
+    reload: "live",
+    summary: "path that the edge answers with 200 as long as it lives (/healthz)",
+    why:
+      "Empty: none. No worker hears of the request, so that a busy app is not taken for a dead " +
+      "one, and the access log leaves it out. GET and HEAD only: others go to the app.",
+    counterparts: {},
+  },
+  readyPath: {
+    type: "string",
+    default: "",
+    meta: "PATH",
+    section: "Network",
+    reload: "live",
+    summary: "path that the edge answers with 200 while a worker serves, else 503 (/readyz)",
+    why:
+      "Empty: none. 503 also from the moment the server is told to stop: see shutdown-delay. " +
+      "Otherwise as health-path.",
+    counterparts: {},
   },
   certfile: {
     type: "paths",
@@ -416,7 +588,7 @@ export const OPTIONS = {
     summary: "plain HTTP on PORT or ADDRESS:PORT, which sends clients to HTTPS",
     why:
       "Answers 308 with the same host and path, and nothing else. A port alone is on the " +
-      "first address of bind.",
+      "first address of bind. Also a socket that is passed in: fd://NAME or fd://N.",
     counterparts: { hypercorn: "--insecure-bind", uwsgi: "--http-to-https" },
   },
   hstsMs: {
@@ -520,6 +692,155 @@ export const OPTIONS = {
       granian: "--backpressure",
     },
   },
+  minWorkers: {
+    type: "integer",
+    default: 0,
+    min: 1,
+    max: 1024,
+    zero: "a fixed number",
+    unit: "workers",
+    section: "Workers",
+    reload: "live",
+    summary: "fewest workers, when their number follows the load",
+    why:
+      "With min-workers and max-workers it does: more at once when requests wait for a worker, " +
+      "one fewer when that would do for worker-idle. `workers` is the number at the start.",
+    counterparts: { uwsgi: "--cheaper" },
+  },
+  maxWorkers: {
+    type: "integer",
+    default: 0,
+    min: 1,
+    max: 1024,
+    zero: "a fixed number",
+    unit: "workers",
+    section: "Workers",
+    reload: "live",
+    summary: "most workers, when their number follows the load",
+    why: "See min-workers. The memory of the machine is the bound that nobody else looks after.",
+    counterparts: { uwsgi: "--workers, with --cheaper" },
+  },
+  workerIdleMs: {
+    type: "duration",
+    default: 30 * SECOND,
+    min: 100,
+    max: 86_400 * SECOND,
+    section: "Workers",
+    reload: "live",
+    summary: "how long there must have been too many workers before one stops",
+    why:
+      "Long, as a worker too many costs memory and one too few costs waiting. Counts with " +
+      "min-workers and max-workers only; begins anew when a request waits.",
+    counterparts: { uwsgi: "--cheaper-overload" },
+  },
+  maxRequests: {
+    type: "integer",
+    default: 0,
+    min: 1,
+    max: 1_000_000_000,
+    zero: "no limit",
+    unit: "requests",
+    aliases: ["--limit-max-requests"],
+    section: "Workers",
+    reload: "live",
+    summary: "requests after which a worker is replaced",
+    why:
+      "Against apps that leak. WebSockets count. Its successor is ready before it leaves, so " +
+      "that it may serve a few more; at most a quarter of the workers (at least one) leave at " +
+      "the same time, none in its first second. Of several edges each counts its share.",
+    counterparts: {
+      gunicorn: "--max-requests",
+      uvicorn: "--limit-max-requests",
+      hypercorn: "--max-requests",
+      uwsgi: "--max-requests",
+    },
+  },
+  maxRequestsJitter: {
+    type: "integer",
+    default: 0,
+    min: 1,
+    max: 1_000_000_000,
+    zero: "none",
+    unit: "requests",
+    aliases: ["--limit-max-requests-jitter"],
+    section: "Workers",
+    reload: "live",
+    summary: "at most so many more requests, at random for each worker",
+    why: "Spreads the replacements of workers that share the load evenly.",
+    counterparts: {
+      gunicorn: "--max-requests-jitter",
+      uvicorn: "--limit-max-requests-jitter",
+      hypercorn: "--max-requests-jitter",
+      uwsgi: "--max-requests-delta",
+    },
+  },
+  maxWorkerLifetimeMs: {
+    type: "duration",
+    default: 0,
+    min: SECOND,
+    max: 365 * 86_400 * SECOND,
+    zero: "no limit",
+    aliases: ["--workers-lifetime"],
+    section: "Workers",
+    reload: "live",
+    summary: "time after which a worker is replaced",
+    why: "Counts from when it is ready; its successor is ready before it leaves.",
+    counterparts: { granian: "--workers-lifetime", uwsgi: "--max-worker-lifetime" },
+  },
+  maxWorkerLifetimeJitterMs: {
+    type: "duration",
+    default: 0,
+    min: 1,
+    max: 365 * 86_400 * SECOND,
+    zero: "none",
+    section: "Workers",
+    reload: "live",
+    summary: "at most so much longer, at random for each worker",
+    why: "Workers that started together need not leave together.",
+    counterparts: { uwsgi: "--max-worker-lifetime-delta" },
+  },
+  maxWorkerMemoryBytes: {
+    type: "bytes",
+    default: 0,
+    min: 1024 ** 2,
+    max: 1024 ** 5,
+    zero: "no limit",
+    section: "Workers",
+    reload: "live",
+    summary: "memory beyond which a worker is replaced after its requests",
+    why:
+      "Looked at each second, without the processes that a worker has started. Memory that " +
+      "workers share after a preload counts for each with its share (PSS). A worker that is too " +
+      "large when it is ready is replaced ever more slowly.",
+    counterparts: { granian: "--workers-max-rss", uwsgi: "--reload-on-rss" },
+  },
+  maxWorkerMemoryBytesHard: {
+    type: "bytes",
+    default: 0,
+    min: 1024 ** 2,
+    max: 1024 ** 5,
+    zero: "no limit",
+    section: "Workers",
+    reload: "live",
+    summary: "memory beyond which a worker is killed",
+    why:
+      "For the one that grows faster than its requests end: better one worker than whatever " +
+      "the kernel chooses when the machine is out of memory.",
+    counterparts: { uwsgi: "--evil-reload-on-rss" },
+  },
+  reloadOverlap: {
+    type: "string",
+    default: null,
+    meta: "N|PERCENT",
+    section: "Workers",
+    reload: "live",
+    summary: "new workers that a reload may start beside the old ones: 2, or 25%",
+    why:
+      "Without it all new workers start beside the old ones, and the old code stops at once; " +
+      "for that time the app's memory is needed twice. With it the workers are replaced a few " +
+      "at a time, once the first few are ready; both versions serve meanwhile.",
+    counterparts: { uwsgi: "--touch-chain-reload" },
+  },
   preload: {
     type: "boolean",
     default: false,
@@ -530,6 +851,171 @@ export const OPTIONS = {
       "Saves memory and start-up time; off because an app that opens connections or threads " +
       "at import does not survive a fork.",
     counterparts: { gunicorn: "--preload", uwsgi: "--lazy-apps (the opposite)" },
+  },
+  warmup: {
+    type: "list",
+    default: [],
+    meta: "PATH",
+    section: "Workers",
+    reload: "live",
+    summary: "request that a worker answers before its first client's (repeatable)",
+    why:
+      "What an app does only once is done before the worker counts as ready. An exception or a " +
+      "status of 500 and above means that the worker cannot start: a reload keeps the old ones. " +
+      "The Host is localhost; nothing of it is in the access log.",
+    counterparts: { gunicorn: "post_worker_init", uwsgi: "hook-post-app" },
+  },
+  onPreload: {
+    type: "string",
+    default: null,
+    meta: "MODULE:FUNCTION",
+    section: "Workers",
+    reload: "live",
+    summary: "called in the zygote when preload has imported the app",
+    why:
+      "For what all workers may share: caches, models, compiled templates. What does not " +
+      "survive a fork (connections, threads) belongs into on-worker-start. Without preload it " +
+      "is not called.",
+    counterparts: { gunicorn: "when_ready" },
+  },
+  onWorkerStart: {
+    type: "string",
+    default: null,
+    meta: "MODULE:FUNCTION",
+    section: "Workers",
+    reload: "live",
+    summary: "called in each worker after the fork",
+    why:
+      "Before the app is imported, after it with preload. Gets a WorkerInfo (number, name, " +
+      "generation) if it takes an argument. When it raises, the worker does not start. Apps can " +
+      "say the same themselves: `from keelback.hooks import postfork`.",
+    counterparts: { gunicorn: "post_fork", granian: "on_startup", uwsgi: "@postfork" },
+  },
+  onWorkerReady: {
+    type: "string",
+    default: null,
+    meta: "MODULE:FUNCTION",
+    section: "Workers",
+    reload: "live",
+    summary: "called in each worker when it is about to serve",
+    why: "After the app's startup and the warm-up requests. When it raises, that is logged.",
+    counterparts: { gunicorn: "post_worker_init" },
+  },
+  onWorkerStop: {
+    type: "string",
+    default: null,
+    meta: "MODULE:FUNCTION",
+    section: "Workers",
+    reload: "live",
+    summary: "called in each worker that ends in peace, after its last request",
+    why: "A worker that is killed calls nothing. When it raises, that is logged.",
+    counterparts: { gunicorn: "worker_exit", granian: "on_shutdown", uwsgi: "atexit" },
+  },
+  cpuAffinity: {
+    type: "boolean",
+    default: false,
+    section: "Workers",
+    reload: "live",
+    summary: "bind each worker to one core",
+    why:
+      "Spreads the workers of a generation over the cores that the server may use. Off, as the " +
+      "kernel mostly knows better; it helps where caches count. Linux only.",
+    counterparts: { uwsgi: "--cpu-affinity" },
+  },
+  nice: {
+    type: "integer",
+    default: 0,
+    min: 0,
+    max: 19,
+    section: "Workers",
+    reload: "live",
+    summary: "lower the workers' priority by so much",
+    why:
+      "Under full load the edge then still accepts, times out and refuses promptly. As nice(1); " +
+      "only root could raise priorities, and nobody should.",
+    counterparts: { uwsgi: "--worker-nice" },
+  },
+  user: {
+    type: "string",
+    default: null,
+    short: "-u",
+    aliases: ["--uid"],
+    meta: "USER",
+    section: "Process",
+    reload: "restart",
+    summary: "run as this user (name or number) once the sockets are bound",
+    why:
+      "Every process of the server, the first one too, and with the user's supplementary groups. " +
+      "What it opens later it opens as that user: certificates, keys and logs must be readable " +
+      "or writable for it. HOME, USER and LOGNAME follow.",
+    counterparts: { gunicorn: "-u, --user", hypercorn: "--user", uwsgi: "--uid" },
+  },
+  group: {
+    type: "string",
+    default: null,
+    short: "-g",
+    aliases: ["--gid"],
+    meta: "GROUP",
+    section: "Process",
+    reload: "restart",
+    summary: "run as this group (name or number)",
+    why: "Without it: the primary group of the user.",
+    counterparts: { gunicorn: "-g, --group", hypercorn: "--group", uwsgi: "--gid" },
+  },
+  noNewPrivileges: {
+    type: "boolean",
+    default: false,
+    section: "Process",
+    reload: "restart",
+    summary: "no program started from here gets more rights (sudo, setuid)",
+    why:
+      "On when user or group is given, unless it is switched off. Linux only: prctl(2), " +
+      "PR_SET_NO_NEW_PRIVS.",
+    counterparts: { uwsgi: "--no-new-privs" },
+  },
+  umask: {
+    type: "string",
+    default: null,
+    short: "-m",
+    meta: "MODE",
+    section: "Process",
+    reload: "restart",
+    summary: "permissions that new files do not get, octal",
+    why:
+      "Without it: that of whoever starts the server. Its own rights a server cannot do without: " +
+      "at most 077. The mode of unix sockets is unix-mode alone.",
+    counterparts: { gunicorn: "-m, --umask", hypercorn: "--umask", uwsgi: "--umask" },
+  },
+  pid: {
+    type: "path",
+    default: null,
+    short: "-p",
+    aliases: ["--pid-file", "--pidfile"],
+    meta: "FILE",
+    section: "Process",
+    reload: "restart",
+    summary: "write the process number of the server to FILE, and remove it at the end",
+    why:
+      "Locked while the server lives: one that was left behind is replaced, one of a running " +
+      "server stops the start. Symbolic links are not followed.",
+    counterparts: {
+      gunicorn: "-p, --pid",
+      granian: "--pid-file",
+      hypercorn: "--pid",
+      uwsgi: "--pidfile",
+    },
+  },
+  daemon: {
+    type: "boolean",
+    default: false,
+    short: "-D",
+    section: "Process",
+    reload: "restart",
+    summary: "go to the background when the app is ready",
+    why:
+      "The command ends with 0 then, or with 1 and what went wrong. Needs log-file. Not for " +
+      "systemd or containers, which want the server in the foreground.",
+    counterparts: { gunicorn: "-D, --daemon", hypercorn: "--daemon", uwsgi: "--daemonize" },
   },
   reload: {
     type: "boolean",
@@ -700,6 +1186,20 @@ export const OPTIONS = {
       granian: "--workers-kill-timeout",
       uwsgi: "--worker-reload-mercy",
     },
+  },
+  shutdownDelayMs: {
+    type: "duration",
+    default: 0,
+    min: 100,
+    max: DAY,
+    zero: "none",
+    section: "Timeouts",
+    reload: "live",
+    summary: "time to serve on after SIGTERM, while ready-path says 503",
+    why:
+      "For load balancers, which send new connections until they have noticed: what their " +
+      "probes take to fail, and a little more. SIGINT (Ctrl-C) does not wait.",
+    counterparts: {},
   },
   bootTimeoutMs: {
     type: "duration",
@@ -956,6 +1456,19 @@ export const OPTIONS = {
       uwsgi: "--log-format",
     },
   },
+  logFile: {
+    type: "logfile",
+    default: null,
+    aliases: ["--error-logfile"],
+    meta: "FILE",
+    section: "Logs",
+    reload: "restart",
+    summary: "write the server's own log to FILE instead of stderr",
+    why:
+      "The app's output is in it too. SIGUSR1 opens it again, as the access log, for log " +
+      "rotation. - is stderr.",
+    counterparts: { gunicorn: "--error-logfile", uwsgi: "--logto" },
+  },
   logLevel: {
     type: "choice",
     choices: ["debug", "info", "warning", "error"],
@@ -1006,6 +1519,77 @@ export const OPTIONS = {
     summary: "send a Date header",
     why: "RFC 9110 section 6.6.1 asks an origin server for it.",
     counterparts: { uvicorn: "--date-header" },
+  },
+  forwardedAllowIps: {
+    type: "list",
+    commas: true,
+    check: networkComplaint,
+    allowed: NETWORKS_ALLOWED,
+    default: ["127.0.0.1", "::1", "unix"],
+    platform: { variable: "FORWARDED_ALLOW_IPS" },
+    meta: "ADDRESSES",
+    section: "Headers",
+    reload: "live",
+    summary: "proxies whose X-Forwarded-* headers are believed (repeatable)",
+    why:
+      "Addresses, networks (10.0.0.0/8), `unix` for all who come by a unix socket, `*` for " +
+      "everybody, `none`. From anybody else all headers of this kind are taken out before the " +
+      "app sees them. Read from the right, the first address that is not in the list is the " +
+      "client. `*` names no address: then the right-most one is the client. Counts for new " +
+      "connections.",
+    counterparts: {
+      gunicorn: "--forwarded-allow-ips",
+      uvicorn: "--proxy-headers, --forwarded-allow-ips",
+      hypercorn: "ProxyFixMiddleware",
+    },
+  },
+  forwardedHeaders: {
+    type: "list",
+    commas: true,
+    check: (name) => (FORWARDED_HEADERS.includes(name) ? null : "is no such header"),
+    allowed: FORWARDED_HEADERS.join(", "),
+    default: ["x-forwarded-for", "x-forwarded-proto"],
+    meta: "NAMES",
+    section: "Headers",
+    reload: "live",
+    summary: "which headers of trusted proxies are used (repeatable)",
+    why:
+      "Those that your proxy sets, and no others: proxies pass on what they do not know, so a " +
+      "client could write the rest itself. The two are what nearly every proxy sets. With " +
+      "x-forwarded-host, -port and -prefix the app sees these as Host, SERVER_PORT and " +
+      "SCRIPT_NAME (root_path). forwarded is RFC 7239. Headers that are not used reach the app " +
+      "as they are.",
+    counterparts: { gunicorn: "secure_scheme_headers", hypercorn: "ProxyFixMiddleware(mode)" },
+  },
+  proxyProtocol: {
+    type: "choice",
+    choices: ["off", "v1", "v2", "auto"],
+    default: "off",
+    translate: { true: "auto", false: "off", "1": "auto", "0": "off" },
+    bare: "auto",
+    section: "Network",
+    reload: "restart",
+    summary: "connections begin with a PROXY header; the flag alone is auto",
+    why:
+      "For load balancers that pass bytes on (HAProxy, AWS NLB). `auto` takes both versions. " +
+      "Every connection of a bind for HTTP must begin with it, and come from proxy-allow-ips; " +
+      "others are closed. It goes before TLS. The address it names is the client's, and the one that " +
+      "forwarded-allow-ips is asked about.",
+    counterparts: { gunicorn: "--proxy-protocol", uwsgi: "--enable-proxy-protocol" },
+  },
+  proxyAllowIps: {
+    type: "list",
+    commas: true,
+    check: networkComplaint,
+    allowed: NETWORKS_ALLOWED,
+    default: ["127.0.0.1", "::1", "unix"],
+    aliases: ["--proxy-allow-from"],
+    meta: "ADDRESSES",
+    section: "Network",
+    reload: "live",
+    summary: "who may begin a connection with the PROXY protocol (repeatable)",
+    why: "Addresses, networks, `unix`, `*` and `none` as in forwarded-allow-ips.",
+    counterparts: { gunicorn: "--proxy-allow-from" },
   },
   underscoreHeaders: {
     type: "choice",

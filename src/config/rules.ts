@@ -8,9 +8,13 @@ import type { Config, SettingKey, Sources } from "./config.ts";
 import { publicName, SETTING_ROWS } from "./config.ts";
 import type { Problem } from "./problem.ts";
 import { problem, quote } from "./problem.ts";
+import { NETWORK_RULES, networkNotes } from "./network-rules.ts";
+import { PROCESS_RULES, processDefaults } from "./process-rules.ts";
+import { PROXY_RULES, proxyNotes } from "./proxy-rules.ts";
 import { from, TLS_RULES, tlsDefaults, tlsNotes } from "./tls-rules.ts";
 import type { Case, Rule } from "./tls-rules.ts";
 import { formatBytes } from "./values.ts";
+import { WORKER_RULES, workerDefaults, workerNotes } from "./worker-rules.ts";
 
 export interface Judged {
   readonly config: Config;
@@ -21,6 +25,10 @@ export interface Judged {
 
 const RULES: readonly Rule[] = [
   ...TLS_RULES,
+  ...PROXY_RULES,
+  ...NETWORK_RULES,
+  ...PROCESS_RULES,
+  ...WORKER_RULES,
   ({ config, sources }) => {
     const complaint = config.app === null ? null : appComplaint(config.app);
     if (complaint === null) return null;
@@ -54,6 +62,14 @@ const RULES: readonly Rule[] = [
             `${from(sources, "interface")}; use worker = asyncio`,
         }
       : null,
+  ({ config, sources }) => {
+    const wrong = config.warmup.find((path) => !/^\/[!-~]*$/.test(path));
+    if (wrong === undefined) return null;
+    const text =
+      `${quote(wrong)} ${from(sources, "warmup")} is no path: it begins with / and has ` +
+      "printable ASCII characters only (others are percent-encoded)";
+    return { key: "warmup", text };
+  },
   ({ config, sources }) =>
     config.lifespan === "on" && config.interface === "wsgi"
       ? {
@@ -92,6 +108,14 @@ const RULES: readonly Rule[] = [
             "allowed: empty, or a path that begins with / and does not end with one",
         }
       : null,
+  ...(["healthPath", "readyPath"] as const).map((key): Rule => ({ config, sources }) => {
+    const path = config[key];
+    const clash = key === "readyPath" && path === config.healthPath;
+    if (path === "" || (!clash && /^\/[!-~]*$/.test(path) && !/[?#%]/.test(path))) return null;
+    const what = clash ? "is health-path already" : "is no path";
+    const allowed = "allowed: empty, or a path that begins with / (no query, no escapes)";
+    return { key, text: `${quote(path)} ${from(sources, key)} ${what}; ${allowed}` };
+  }),
   ({ config, sources }) =>
     /^[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?$|^$/.test(config.serverHeader)
       ? null
@@ -143,11 +167,14 @@ function notesOf({ config, sources }: Case): string[] {
   if (config.accessLog === null && flag("accessLogFormat")) {
     notes.push("access-log-format has no effect without --access-log");
   }
-  return [...notes, ...tlsNotes({ config, sources })];
+  const given = { config, sources };
+  for (const more of [tlsNotes, networkNotes, workerNotes, proxyNotes]) notes.push(...more(given));
+  return notes;
 }
 
 export function checkRules(given: Config, givenSources: Sources): Judged {
-  const settings = tlsDefaults({ config: given, sources: givenSources });
+  const bare = { config: given, sources: givenSources };
+  const settings = workerDefaults(processDefaults(tlsDefaults(bare)));
   const { config, sources } = settings;
   const problems: Problem[] = [];
   for (const rule of RULES) {

@@ -10,6 +10,7 @@ export const SECTIONS = [
   "Network",
   "TLS",
   "Workers",
+  "Process",
   "Development",
   "Timeouts",
   "Limits",
@@ -127,6 +128,12 @@ export interface ChoiceSpec extends Row {
 }
 export interface ListSpec extends Row {
   readonly type: "list";
+  /** Values may also stand in one word, with commas between them. */
+  readonly commas?: true;
+  /** What is wrong with a value, as the rest of a sentence; null when nothing is. */
+  readonly check?: (item: string) => string | null;
+  /** What may stand there, for an error and the settings page. */
+  readonly allowed?: string;
   readonly default: readonly string[];
 }
 /** Paths made absolute: from the app's directory (`chdir`) when they are about the app. */

@@ -58,7 +58,7 @@ export const TLS_RULES: readonly Rule[] = [
           key: "redirectHttp",
           text:
             `${quote(config.redirectHttp)} ${from(sources, "redirectHttp")} ` +
-            `${read.complaint}; allowed: PORT or ADDRESS:PORT`,
+            `${read.complaint}; allowed: PORT, ADDRESS:PORT or fd://NAME`,
         };
   },
 ];
@@ -74,7 +74,7 @@ export function tlsNotes({ config, sources }: Case): string[] {
       if (sources[key].kind !== "flag") continue;
       notes.push(`${publicName(key)} has no effect without --certfile`);
     }
-  } else if (config.bind.every(({ kind }) => kind === "unix")) {
+  } else if (config.bind.every(({ kind }) => kind === "unix" || kind === "abstract")) {
     notes.push("certfile has no effect: unix sockets stay plain");
   }
   if (config.caCerts !== null && config.certReqs === "none") {

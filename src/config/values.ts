@@ -7,7 +7,14 @@ import { isAbsolute, resolve } from "node:path";
 import type { Bind } from "./bind.ts";
 import { BIND_ALLOWED, formatBind, parseBind, unixPathComplaint } from "./bind.ts";
 import type { Value } from "./config.ts";
-import type { BytesSpec, ChoiceSpec, DurationSpec, IntegerSpec, OptionSpec } from "./spec.ts";
+import type {
+  BytesSpec,
+  ChoiceSpec,
+  DurationSpec,
+  IntegerSpec,
+  ListSpec,
+  OptionSpec,
+} from "./spec.ts";
 
 export type Read<T = Value> =
   | { readonly value: T; readonly note?: string }
@@ -66,6 +73,7 @@ export function readValue(spec: OptionSpec, words: readonly string[], context: R
     case "choice":
       return readChoice(spec, word);
     case "list":
+      return readItems(spec, words);
     case "paths":
       return readList(words);
     case "map":
@@ -153,6 +161,17 @@ function readList(words: readonly string[]): Read<readonly string[]> {
   return { value: values };
 }
 
+function readItems(spec: ListSpec, words: readonly string[]): Read<readonly string[]> {
+  const items = spec.commas === true ? words.flatMap((word) => word.split(",")) : words;
+  const read = readList(items.map((item) => item.trim()));
+  if ("complaint" in read || spec.check === undefined) return read;
+  for (const item of read.value) {
+    const complaint = spec.check(item);
+    if (complaint !== null) return { complaint, text: item };
+  }
+  return read;
+}
+
 function readMap(words: readonly string[]): Read<Readonly<Record<string, string>>> {
   const values = new Map<string, string>();
   for (const word of words) {
@@ -196,7 +215,7 @@ export function allowedText(spec: OptionSpec): string {
     case "paths":
       return "a path";
     case "logfile":
-      return "a path, - for stdout, or false for none";
+      return "a path, - for the standard stream, or false for none";
     case "integer": {
       const range = withZero(spec, `${spec.min} to ${spec.max}`);
       return spec.auto === undefined ? range : `${range}, or auto (${spec.auto.text})`;
@@ -216,7 +235,7 @@ export function allowedText(spec: OptionSpec): string {
     case "choice":
       return spec.choices.join(", ");
     case "list":
-      return "text";
+      return spec.allowed ?? "text";
     case "map":
       return "NAME=VALUE";
     case "bind":

@@ -41,6 +41,12 @@ export function startsWithAt(
   return true;
 }
 
+/** Gives memory back at once instead of at the next collection, if the buffer is all of it: nobody may use it any more. */
+export function release(bytes: Buffer): void {
+  const memory = bytes.buffer as ArrayBuffer;
+  if (bytes.length === memory.byteLength) memory.transfer(0);
+}
+
 /** A buffer of at least `needed` bytes, not cleared, with a little room to grow into. */
 export function allocate(needed: number): Uint8Array {
   return Buffer.allocUnsafeSlow((needed + 255) & ~127);

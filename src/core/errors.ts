@@ -49,6 +49,11 @@ export const ERRORS = {
   },
   "h2-broken": { status: 400, close: true, text: "The client broke the rules of HTTP/2." },
   "h2-flood": { status: 429, close: true, text: "The client floods its HTTP/2 connection." },
+  "gateway-request-invalid": {
+    status: 400,
+    close: true,
+    text: "What the web server in front sent is no request.",
+  },
   "line-ending-invalid": { status: 400, close: true, text: "A line does not end with CR LF." },
   "header-name-invalid": { status: 400, close: true, text: "A header name is not a token." },
   "header-value-invalid": {
@@ -130,6 +135,31 @@ export const ERRORS = {
     status: 426,
     close: true,
     text: "Only version 13 of the WebSocket protocol is spoken here.",
+  },
+  "forwarding-invalid": {
+    status: 400,
+    close: true,
+    text: "A forwarding header of a trusted proxy is malformed.",
+  },
+  "forwarding-conflict": {
+    status: 400,
+    close: true,
+    text: "Forwarded and X-Forwarded-* of a trusted proxy contradict each other.",
+  },
+  "proxy-untrusted": {
+    status: 400,
+    close: true,
+    text: "The sender may not speak the PROXY protocol here (proxy-allow-ips).",
+  },
+  "proxy-header-missing": {
+    status: 400,
+    close: true,
+    text: "The connection does not begin with the PROXY protocol that is set.",
+  },
+  "proxy-header-invalid": {
+    status: 400,
+    close: true,
+    text: "The header of the PROXY protocol is malformed.",
   },
   "connect-refused": { status: 501, close: true, text: "CONNECT is not served." },
   "body-too-large": {

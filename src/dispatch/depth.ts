@@ -34,6 +34,11 @@ export class Depth {
     this.#shared = shared;
   }
 
+  /** Requests sent so far. */
+  get sent(): number {
+    return this.#lastSent;
+  }
+
   /** Requests sent and not begun. */
   get waiting(): number {
     const begun = this.#shared.begun;

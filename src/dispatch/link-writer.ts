@@ -1,5 +1,12 @@
 /** What an edge writes to one worker: frames gathered until the tick ends, and large parts of bodies through the ring. */
-import type { Exchange } from "../exchange/exchange.ts";
+import {
+  type Exchange,
+  Handed,
+  type HandedCode,
+  PART_LAST,
+  type PartReader,
+  Stage,
+} from "../exchange/exchange.ts";
 import type { RequestHead } from "../proto/events.ts";
 import {
   Flag,
@@ -7,12 +14,17 @@ import {
   FrameType,
   RING_PART_BYTES_MIN,
   WS_MESSAGE_COST_BYTES,
+  WsKind,
 } from "../wire/spec.ts";
 import { Outbox, type Writable } from "./outbox.ts";
 import type { SharedMemory } from "./ring.ts";
 
 /** Larger blocks are mapped and unmapped by the worker's C library each time, which costs more than the copy. */
 const BODY_PART_BYTES = 64 * 1024;
+/** What a frame says of a part in the ring: offset, size, and the count behind it. */
+const SHARED_PART_BYTES = 12;
+/** Of the flags in a frame's header. */
+const FLAGS_AT = 9;
 
 type Type = (typeof FrameType)[keyof typeof FrameType];
 
@@ -24,6 +36,13 @@ export class LinkWriter {
   readonly #shared: SharedMemory;
   readonly #onDirty: () => void;
   #dirty = false;
+  /** WebSockets whose next part waits for room in the ring. */
+  #roomless: Set<Exchange> = new Set();
+  /** The stream whose part of a body is the last thing that was written, and may still grow; 0 none. */
+  #growing = 0;
+  /** Where the outbox was right behind its frame. */
+  #growingIn: Buffer | null = null;
+  #growingAt = 0;
 
   /** `onDirty`: called when something waits; `flush` must follow before the tick ends. */
   constructor(socket: Writable, shared: SharedMemory, onDirty: () => void) {
@@ -34,6 +53,8 @@ export class LinkWriter {
 
   flush(): void {
     this.#dirty = false;
+    this.#growing = 0;
+    this.#growingIn = null;
     this.blocked = !this.#out.flush(this.#socket);
   }
 
@@ -55,15 +76,19 @@ export class LinkWriter {
     x.headEnd = this.#out.at;
   }
 
-  body(x: Exchange, piece: Buffer, end: boolean): void {
+  body(x: Exchange, piece: Buffer, end: boolean): HandedCode {
     x.requestCredit -= piece.length;
+    if (this.#growing === x.stream && this.#grow(piece, end)) return Handed.COPIED;
     if (piece.length < RING_PART_BYTES_MIN) return this.#bodyFrame(x, piece, end);
+    let handed: HandedCode = Handed.COPIED;
     for (let from = 0; from < piece.length; from += BODY_PART_BYTES) {
       const to = Math.min(piece.length, from + BODY_PART_BYTES);
       const part = piece.subarray(from, to);
       const last = end && to === piece.length;
-      if (!this.#putBody(x, part, last)) this.#bodyFrame(x, part, last);
+      if (!this.#putBody(x, part, last) && this.#bodyFrame(x, part, last) === Handed.KEPT)
+        handed = Handed.KEPT;
     }
+    return handed;
   }
 
   /** Body bytes, at most `max`, read from a socket straight into the ring. Returns how many. */
@@ -81,18 +106,87 @@ export class LinkWriter {
     return read;
   }
 
-  /** The last part of a WebSocket's message. In one piece: the worker needs it as one. */
-  message(x: Exchange, kind: number, piece: Buffer): void {
-    x.requestCredit -= piece.length + WS_MESSAGE_COST_BYTES;
-    const offset = piece.length < RING_PART_BYTES_MIN ? -1 : this.#shared.put(piece);
-    if (offset >= 0) {
-      return this.#sharedPart(x, FrameType.MESSAGE, Flag.SHARED, kind, offset, piece.length);
+  /** A part of a WebSocket's message. A large one waits for room in the ring: through the socket it would cost more than the wait. */
+  message(x: Exchange, kind: number, piece: Buffer, last: boolean): HandedCode {
+    const bytes = piece.length;
+    const large = bytes >= RING_PART_BYTES_MIN && this.#shared.responses !== null;
+    const offset = large ? this.#shared.put(piece) : -1;
+    if (large && offset < 0) return this.#waitForRoom(x);
+    x.requestCredit -= last ? bytes + WS_MESSAGE_COST_BYTES : bytes;
+    if (large) {
+      this.#sharedMessage(x, kind, last, offset, bytes);
+      return Handed.COPIED;
     }
     const out = this.#out;
     out.reserve(FRAME_HEADER_BYTES);
-    out.header(piece.length, x.stream, FrameType.MESSAGE, 0, kind);
-    out.payload(piece);
+    if (last) out.header(bytes, x.stream, FrameType.MESSAGE, 0, kind);
+    else out.header(bytes, x.stream, FrameType.BODY, kind === WsKind.BINARY ? Flag.BINARY : 0, 0);
     this.#touch();
+    return out.payload(piece) ? Handed.COPIED : Handed.KEPT;
+  }
+
+  /** A part of a message, at most `max` bytes, read from a socket straight into the ring. Returns how many were read. */
+  messageFrom(x: Exchange, fd: number, max: number, reader: PartReader): number {
+    const shared = this.#shared;
+    const { chunk, at } = this.#out;
+    const wanted = Math.min(max, x.requestCredit - WS_MESSAGE_COST_BYTES);
+    const behind =
+      this.#growing === x.stream && at === this.#growingAt && chunk === this.#growingIn;
+    let offset = behind ? shared.extendFrom(fd, wanted) : -1;
+    const joined = offset >= 0;
+    this.#growing = 0;
+    if (!joined) {
+      const room = Math.min(wanted, shared.roomMax);
+      offset = room < RING_PART_BYTES_MIN ? -1 : shared.putFrom(fd, room);
+      if (offset < 0) return 0;
+    }
+    const bytes = shared.received;
+    const part = reader.readPart(shared.requestPart(offset, bytes));
+    if (part === 0) return bytes;
+    const last = (part & PART_LAST) !== 0;
+    x.requestCredit -= last ? bytes + WS_MESSAGE_COST_BYTES : bytes;
+    if (joined) {
+      // It becomes one with the part before it: the frame is written anew.
+      const before = at - SHARED_PART_BYTES;
+      this.#out.at = before - FRAME_HEADER_BYTES;
+      offset = chunk.readUInt32LE(before);
+      this.#sharedMessage(
+        x,
+        part & ~PART_LAST,
+        last,
+        offset,
+        chunk.readUInt32LE(before + 4) + bytes,
+      );
+    } else this.#sharedMessage(x, part & ~PART_LAST, last, offset, bytes);
+    return bytes;
+  }
+
+  #sharedMessage(x: Exchange, kind: number, last: boolean, offset: number, bytes: number): void {
+    if (last) return this.#sharedPart(x, FrameType.MESSAGE, Flag.SHARED, kind, offset, bytes);
+    const flags = kind === WsKind.BINARY ? Flag.BINARY : 0;
+    this.#sharedPart(x, FrameType.SHARED_BODY, flags, 0, offset, bytes);
+    this.#markGrowing(x.stream);
+  }
+
+  /** The part that was written last may grow. */
+  #markGrowing(stream: number): void {
+    this.#growing = stream;
+    this.#growingIn = this.#out.chunk;
+    this.#growingAt = this.#out.at;
+  }
+
+  /** The worker has answered a PING: it has read the ring up to where it was then. */
+  roomCame(): void {
+    const waiting = this.#roomless;
+    if (waiting.size === 0) return;
+    this.#roomless = new Set();
+    for (const x of waiting) if (x.stage === Stage.SENT) x.onCredit();
+  }
+
+  #waitForRoom(x: Exchange): HandedCode {
+    if (this.#roomless.size === 0) this.frame(FrameType.PING, 0, 0);
+    this.#roomless.add(x);
+    return Handed.WAITS;
   }
 
   credit(stream: number, bytes: number): void {
@@ -125,12 +219,12 @@ export class LinkWriter {
     this.#touch();
   }
 
-  #bodyFrame(x: Exchange, piece: Buffer, end: boolean): void {
+  #bodyFrame(x: Exchange, piece: Buffer, end: boolean): HandedCode {
     const out = this.#out;
     out.reserve(FRAME_HEADER_BYTES);
     out.header(piece.length, x.stream, FrameType.BODY, end ? Flag.END : 0, 0);
-    out.payload(piece);
     this.#touch();
+    return out.payload(piece) ? Handed.COPIED : Handed.KEPT;
   }
 
   /** Sends a part through the request ring, if there is room. */
@@ -139,6 +233,22 @@ export class LinkWriter {
     if (offset < 0) return false;
     const flags = end ? Flag.END : 0;
     this.#sharedPart(x, FrameType.SHARED_BODY, flags, 0, offset, part.length);
+    this.#markGrowing(end ? 0 : x.stream);
+    return true;
+  }
+
+  /** Joins a piece to the part before it: HTTP/2 cuts a body into small frames, and each part costs the worker and the app. */
+  #grow(piece: Buffer, end: boolean): boolean {
+    const { chunk, at } = this.#out;
+    if (at !== this.#growingAt || chunk !== this.#growingIn) return false;
+    const bytes = chunk.readUInt32LE(at - 8) + piece.length;
+    if (bytes > BODY_PART_BYTES || (piece.length > 0 && !this.#shared.extend(piece))) return false;
+    chunk.writeUInt32LE(bytes, at - 8);
+    chunk.writeUInt32LE(this.#shared.used, at - 4);
+    if (end) {
+      chunk[at - SHARED_PART_BYTES - FRAME_HEADER_BYTES + FLAGS_AT] = Flag.END;
+      this.#growing = 0;
+    }
     return true;
   }
 
@@ -152,8 +262,8 @@ export class LinkWriter {
     bytes: number,
   ): void {
     const out = this.#out;
-    out.reserve(FRAME_HEADER_BYTES + 12);
-    out.header(12, x.stream, type, flags, aux);
+    out.reserve(FRAME_HEADER_BYTES + SHARED_PART_BYTES);
+    out.header(SHARED_PART_BYTES, x.stream, type, flags, aux);
     out.at = out.chunk.writeUInt32LE(offset, out.at);
     out.at = out.chunk.writeUInt32LE(bytes, out.at);
     out.at = out.chunk.writeUInt32LE(this.#shared.used, out.at);

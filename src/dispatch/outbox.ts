@@ -55,15 +55,16 @@ export class Outbox {
     this.at = copyBytes(from, start, end, this.chunk, this.at);
   }
 
-  /** Adds a payload of any size; a large one is kept, not copied. */
-  payload(piece: Buffer): void {
+  /** Adds a payload of any size; a large one is kept, not copied. Returns true when it was copied. */
+  payload(piece: Buffer): boolean {
     if (piece.length <= COPY_BYTES_MAX) {
       this.reserve(piece.length);
       this.copy(piece, 0, piece.length);
-      return;
+      return true;
     }
     this.#seal();
     this.#pieces.push(piece);
+    return false;
   }
 
   /** Writes what the socket takes. Returns true when all is out. */

@@ -9,8 +9,18 @@ import { copyBytes } from "../core/bytes.ts";
 import { CancelReason, Flag, ResetReason } from "../wire/spec.ts";
 import type { ErrorCode } from "../core/errors.ts";
 import type { HeadForm, RequestHead } from "../proto/events.ts";
-import { Accepted, Stage, type Backend, type Exchange } from "../exchange/exchange.ts";
+import {
+  Accepted,
+  Stage,
+  type Backend,
+  type Exchange,
+  Handed,
+  type HandedCode,
+  type PartReader,
+} from "../exchange/exchange.ts";
+import { DispatchCounts } from "./counts.ts";
 import { DispatchQueue } from "./queue.ts";
+import { type StuckRequest, Watchdog, type WatchdogOptions } from "./watchdog.ts";
 import type { LinkOwner, WorkerLink } from "./worker-link.ts";
 
 /** A request that killed two workers is not given a third. */
@@ -22,14 +32,10 @@ const WS_SERVICE_RESTART = 1012;
 /** How long a full worker may go unlooked at while requests queue: it may have begun some without saying a word. */
 const PUMP_MS = 1;
 
-export interface PoolOptions {
+export interface PoolOptions extends WatchdogOptions {
   queueMax: number;
   /** Milliseconds; 0: requests wait as long as their clients do. */
   queueTimeoutMs: number;
-  /** After a cancelled request has not ended for so long the worker counts as stuck. */
-  interruptMs: number;
-  /** A worker that has work and says nothing for so long counts as stuck; 0 never. */
-  silentMs: number;
 }
 
 export interface PoolEvents {
@@ -38,36 +44,10 @@ export interface PoolEvents {
   onProtocolError(link: WorkerLink, what: string): void;
 }
 
-export interface StuckRequest {
-  stream: number;
-  method: string;
-  target: string;
-  seconds: number;
-}
-
-/** A stream that was told to end and has not. */
-interface Straggler {
-  link: WorkerLink;
-  since: number;
-  what: StuckRequest;
-}
-
 export class WorkerPool implements Backend, LinkOwner {
   form: HeadForm | null = null;
   /** Counters for metrics. */
-  readonly counts: {
-    dispatched: number;
-    queued: number;
-    returned: number;
-    retried: number;
-    lost: number;
-  } = {
-    dispatched: 0,
-    queued: 0,
-    returned: 0,
-    retried: 0,
-    lost: 0,
-  };
+  readonly counts: DispatchCounts = new DispatchCounts();
   /** May be replaced at any time. */
   options: PoolOptions;
   readonly #events: PoolEvents;
@@ -78,13 +58,14 @@ export class WorkerPool implements Backend, LinkOwner {
   #next = 0;
   #flushPlanned = false;
   #pumpPlanned = false;
-  #stragglers: Straggler[] = [];
+  readonly #watchdog: Watchdog;
   /** Why no worker will come; null while one may. */
   #hopeless = false;
 
   constructor(options: PoolOptions, events: PoolEvents, now: () => number) {
     this.options = options;
     this.#events = events;
+    this.#watchdog = new Watchdog((link, what) => events.onStuck(link, what));
     this.#now = now;
   }
 
@@ -94,6 +75,12 @@ export class WorkerPool implements Backend, LinkOwner {
 
   get queueSize(): number {
     return this.#queue.size;
+  }
+
+  /** How long the first in the queue has waited; 0: nothing waits. */
+  get oldestMs(): number {
+    const x = this.#queue.peek();
+    return x === null ? 0 : x.queuedMs + this.#now() - x.submittedAt;
   }
 
   // Links
@@ -110,7 +97,7 @@ export class WorkerPool implements Backend, LinkOwner {
     const at = this.#links.indexOf(link);
     if (at < 0) return;
     this.#links.splice(at, 1);
-    this.#stragglers = this.#stragglers.filter((one) => one.link !== link);
+    this.#watchdog.remove(link);
     const lost = link.abandon();
     for (let i = lost.length - 1; i >= 0; i--) this.#settleLost(link, lost[i]!);
     this.pump();
@@ -160,23 +147,22 @@ export class WorkerPool implements Backend, LinkOwner {
       link.start(x, head, constant);
       return;
     }
-    if (this.#hopeless && this.#links.length === 0) return this.#refuse(x, "no-workers");
+    const refuses = this.#hopeless && this.#links.every(({ draining }) => draining);
+    if (refuses) return this.#refuse(x, "no-workers");
     if (this.#queue.size >= this.options.queueMax) return this.#refuse(x, "queue-full");
     this.#enqueue(x, head, constant);
   }
 
-  sendBody(x: Exchange, piece: Buffer, end: boolean): void {
+  sendBody(x: Exchange, piece: Buffer, end: boolean): HandedCode {
     if (end) x.bodyEnded = true;
-    if (x.stage === Stage.SENT) {
-      (x.carrier as WorkerLink).sendBody(x, piece, end);
-      return;
-    }
+    if (x.stage === Stage.SENT) return (x.carrier as WorkerLink).sendBody(x, piece, end);
     x.requestCredit -= piece.length;
     x.replay?.push(piece);
+    return Handed.KEPT;
   }
 
-  receiveBody(x: Exchange, fd: number, max: number): number {
-    return x.stage === Stage.SENT ? (x.carrier as WorkerLink).receiveBody(x, fd, max) : 0;
+  receiveBody(x: Exchange, fd: number, max: number, reader?: PartReader): number {
+    return x.stage === Stage.SENT ? (x.carrier as WorkerLink).receiveBody(x, fd, max, reader) : 0;
   }
 
   sendTrailers(x: Exchange, pairs: Uint8Array): void {
@@ -189,8 +175,8 @@ export class WorkerPool implements Backend, LinkOwner {
     if (x.stage === Stage.SENT) (x.carrier as WorkerLink).credit(x, bytes);
   }
 
-  sendMessage(x: Exchange, kind: number, piece: Buffer): void {
-    if (x.stage === Stage.SENT) (x.carrier as WorkerLink).sendMessage(x, kind, piece);
+  sendMessage(x: Exchange, kind: number, piece: Buffer, last: boolean): HandedCode {
+    return x.stage === Stage.SENT ? (x.carrier as WorkerLink).sendMessage(x, kind, piece, last) : 0;
   }
 
   sendWsClose(x: Exchange, code: number, reason: string): void {
@@ -240,7 +226,9 @@ export class WorkerPool implements Backend, LinkOwner {
       const link = this.#pick(x);
       if (link === null) break;
       this.#queue.shift();
-      x.queuedMs += this.#now() - x.submittedAt;
+      const waitedMs = this.#now() - x.submittedAt;
+      x.queuedMs += waitedMs;
+      this.counts.waitedMs += waitedMs;
       this.counts.dispatched += 1;
       link.resend(x);
       x.onCredit();
@@ -252,7 +240,7 @@ export class WorkerPool implements Backend, LinkOwner {
    * Once in a while: deadlines of the queue, of cancelled requests and of silent workers. Returns true while there is something to watch.
    */
   tick(now: number): boolean {
-    const { queueTimeoutMs, interruptMs, silentMs } = this.options;
+    const { queueTimeoutMs } = this.options;
     if (queueTimeoutMs > 0) {
       for (let x = this.#queue.peek(); x !== null; x = this.#queue.peek()) {
         if (x.queuedMs + now - x.submittedAt < queueTimeoutMs) break;
@@ -260,27 +248,7 @@ export class WorkerPool implements Backend, LinkOwner {
         this.#refuse(x, "queue-timeout");
       }
     }
-    if (this.#stragglers.length > 0) {
-      this.#stragglers = this.#stragglers.filter((one) => one.link.isOpen(one.what.stream));
-      for (const one of this.#stragglers) {
-        if (now - one.since < interruptMs) continue;
-        one.since = now;
-        this.#events.onStuck(one.link, one.what);
-      }
-    }
-    if (silentMs > 0) for (const link of this.#links) this.#checkSilent(link, now, silentMs);
-    return this.#stragglers.length > 0;
-  }
-
-  #checkSilent(link: WorkerLink, now: number, silentMs: number): void {
-    if (link.open === 0) return;
-    if (link.pingedAt === 0) {
-      if (now - link.heardAt > silentMs / 3) link.ping(now);
-    } else if (now - link.pingedAt > silentMs) {
-      link.pingedAt = now;
-      const what = { stream: 0, method: "", target: "", seconds: silentMs / 1000 };
-      this.#events.onStuck(link, what);
-    }
+    return this.#watchdog.tick(this.#links, now, this.options);
   }
 
   #watch(link: WorkerLink, stream: number, x: Exchange): void {
@@ -291,7 +259,7 @@ export class WorkerPool implements Backend, LinkOwner {
       target: x.target(),
       seconds: (now - x.submittedAt) / 1000,
     };
-    this.#stragglers.push({ link, since: now, what });
+    this.#watchdog.watch(link, what, now);
   }
 
   /** The ready worker with the fewest requests; equal ones take turns. A WebSocket goes to the one with the fewest of its kind. */

@@ -59,6 +59,18 @@ export class SharedMemory {
     return offset;
   }
 
+  /** Puts more bytes right behind the part that was put last. False: there is no room. */
+  extend(piece: Buffer): boolean {
+    if (this.#requests === null) return false;
+    const free = RING_BYTES - ((this.#used - this.#board[BOARD_REQUEST_READ]!) >>> 0);
+    const behind = this.#used % RING_BYTES;
+    const fits = behind > 0 && behind + piece.length <= RING_BYTES && piece.length <= free;
+    if (!fits) return false;
+    piece.copy(this.#requests, behind - RING_MARGIN_BYTES);
+    this.#used = (this.#used + piece.length) >>> 0;
+    return true;
+  }
+
   /**
    * Reads a part of a request body, at most `bytes`, from a socket into the ring. Returns its offset, or -1 when there is no
    * room, or nothing
@@ -72,6 +84,31 @@ export class SharedMemory {
     if (this.received <= 0) return -1;
     this.#take(offset, this.received);
     return offset;
+  }
+
+  /** The bytes of a part of the request ring. */
+  requestPart(offset: number, bytes: number): Buffer {
+    return this.#requests!.subarray(offset, offset + bytes);
+  }
+
+  /** Reads `bytes`, or less, right behind the part that was put last. Returns where they lie, or -1; `received` is their number. */
+  extendFrom(fd: number, bytes: number): number {
+    const free = RING_BYTES - ((this.#used - this.#board[BOARD_REQUEST_READ]!) >>> 0);
+    const behind = this.#used % RING_BYTES;
+    if (behind === 0 || behind + bytes > RING_BYTES || bytes > free) return -1;
+    this.#address ||= addressOf(this.#requests!);
+    this.received = receiveInto(fd, this.#address + behind - RING_MARGIN_BYTES, bytes);
+    if (this.received <= 0) return -1;
+    this.#used = (this.#used + this.received) >>> 0;
+    return behind - RING_MARGIN_BYTES;
+  }
+
+  /** The size of the largest part of a request body for which there is room. */
+  get roomMax(): number {
+    const free = RING_BYTES - ((this.#used - this.#board[BOARD_REQUEST_READ]!) >>> 0);
+    const behind = RING_BYTES - (this.#used % RING_BYTES);
+    const run = free < behind ? free : Math.max(behind, free - behind);
+    return this.#requests === null ? 0 : run - 2 * RING_MARGIN_BYTES;
   }
 
   /** Where a part of so many bytes would lie; -1 when there is no room. */

@@ -3,21 +3,23 @@
  * What is parked behind a slow request all the same the worker gives back.
  */
 import type { RequestHead } from "../proto/events.ts";
-import { Accepted, type Exchange, type FileSpan, Stage } from "../exchange/exchange.ts";
+import { Accepted, Handed, Stage } from "../exchange/exchange.ts";
+import type { Exchange, FileSpan, HandedCode, PartReader } from "../exchange/exchange.ts";
 import { FrameDecoder, type FrameSink } from "../wire/frames.ts";
 import {
   ACCEPT_TUNNEL,
   Flag,
   FrameType,
   REQUEST_WINDOW_BYTES,
-  RESPONSE_WINDOW_BYTES,
   WS_MESSAGE_COST_BYTES,
+  WS_WINDOW_BYTES,
 } from "../wire/spec.ts";
 import { Depth } from "./depth.ts";
 import { LinkWriter } from "./link-writer.ts";
 import type { Writable } from "./outbox.ts";
 import type { SharedMemory } from "./ring.ts";
 import { RingLoans } from "./ring-loans.ts";
+import { endsWrongly, isSharedMessage, windowOf } from "./socket-rules.ts";
 import { StreamTable } from "./stream-table.ts";
 import type { WorkerFacts } from "./worker-facts.ts";
 
@@ -101,14 +103,16 @@ export class WorkerLink implements FrameSink {
   }
 
   /** Body bytes; the piece is kept for another try until the worker acknowledges it. */
-  sendBody(x: Exchange, piece: Buffer, end: boolean): void {
+  sendBody(x: Exchange, piece: Buffer, end: boolean): HandedCode {
     if (x.replay !== null && (piece.length > 0 || end)) x.replay.push(piece);
-    this.#writer.body(x, piece, end);
+    const handed = this.#writer.body(x, piece, end);
+    return x.replay === null ? handed : Handed.KEPT;
   }
 
   /** Body bytes, at most `max`, from a socket into shared memory; only when none must be kept for another try. */
-  receiveBody(x: Exchange, fd: number, max: number): number {
+  receiveBody(x: Exchange, fd: number, max: number, reader?: PartReader): number {
     if (x.replay !== null || this.#writer.blocked) return 0;
+    if (reader !== undefined) return this.#writer.messageFrom(x, fd, max, reader);
     return this.#writer.bodyFrom(x, fd, Math.min(max, x.requestCredit));
   }
 
@@ -133,8 +137,8 @@ export class WorkerLink implements FrameSink {
     return x.stream;
   }
 
-  sendMessage(x: Exchange, kind: number, piece: Buffer): void {
-    this.#writer.message(x, kind, piece);
+  sendMessage(x: Exchange, kind: number, piece: Buffer, last: boolean): HandedCode {
+    return this.#writer.message(x, kind, piece, last);
   }
 
   /** Like `cancel`: a WebSocket's way. */
@@ -243,7 +247,7 @@ export class WorkerLink implements FrameSink {
       }
       case FrameType.DATA:
         x.windowUsed += end - start;
-        if (x.headBuf !== null || x.windowUsed > RESPONSE_WINDOW_BYTES || endsWrongly(x, flags))
+        if (x.headBuf !== null || x.windowUsed > windowOf(x) || endsWrongly(x, flags))
           return this.#wrongState(x, type);
         x.onData(flags, buf, start, end);
         return;
@@ -288,7 +292,8 @@ export class WorkerLink implements FrameSink {
     }
     if (type === FrameType.WORKER_PING)
       this.#writer.frame(FrameType.PONG, 0, 0, buf.subarray(start, end));
-    else if (type !== FrameType.WORKER_PONG) {
+    else if (type === FrameType.WORKER_PONG) this.#writer.roomCame();
+    else {
       this.#owner.onProtocolError(this, `a frame of type ${type} on stream 0`);
     }
   }
@@ -340,7 +345,7 @@ export class WorkerLink implements FrameSink {
       this.#sharedPart(x, type, flags, aux, buf, start, end);
     } else {
       x.windowUsed += end - start + WS_MESSAGE_COST_BYTES;
-      if (x.windowUsed > RESPONSE_WINDOW_BYTES) return this.#wrongState(x, type);
+      if (x.windowUsed > WS_WINDOW_BYTES) return this.#wrongState(x, type);
       x.onMessage(aux, buf, start, end, false);
     }
   }
@@ -360,7 +365,7 @@ export class WorkerLink implements FrameSink {
     const to = offset + buf.readUInt32LE(start + 4);
     const message = type === FrameType.WORKER_MESSAGE;
     x.windowUsed += to - offset + (message ? WS_MESSAGE_COST_BYTES : 0);
-    const allowed = x.windowUsed <= RESPONSE_WINDOW_BYTES && (message || !endsWrongly(x, flags));
+    const allowed = x.windowUsed <= windowOf(x) && (message || !endsWrongly(x, flags));
     if (!allowed || !this.#shared.holds(offset, to - offset)) return this.#wrongState(x, type);
     this.#loans.lentTo(x);
     const ring = this.#shared.responses!;
@@ -387,13 +392,4 @@ export class WorkerLink implements FrameSink {
     x.requestCredit = REQUEST_WINDOW_BYTES;
     this.#streams.add(x);
   }
-}
-
-function isSharedMessage(type: number, flags: number): boolean {
-  return type === FrameType.WORKER_MESSAGE && (flags & Flag.SHARED) !== 0;
-}
-
-/** A WebSocket ends by its close alone. */
-function endsWrongly(x: Exchange, flags: number): boolean {
-  return x.accepted === Accepted.WEBSOCKET && (flags & Flag.END) !== 0;
 }

@@ -18,14 +18,21 @@ export interface ClientSocket {
   end(): void;
   shutdown(): void;
   terminate(): void;
+  /** What is written from here on may leave together: our side is shut down right behind it. None: it leaves as it is written. */
+  hold?(): void;
   pause(): void;
   resume(): void;
   /** Its descriptor; none where bytes must go through the runtime. */
   readonly fd?: number;
   /** None: a plain connection. */
-  readonly tls?: TlsFacts;
+  readonly tls?: TlsFacts | undefined;
   /** Who gets the socket's events, of a plain one: another driver may take over. */
   data?: unknown;
+  /** The addresses are not the socket's own: a PROXY header, or a web server in front, has named them. */
+  readonly announced?: boolean;
+  /** Where a web server in front mounts the app, and what it sets beyond CGI. */
+  readonly mount?: string;
+  readonly variables?: readonly (readonly [string, string])[];
   readonly remoteAddress: string;
   readonly remotePort: number;
   readonly localAddress: string;

@@ -4,7 +4,7 @@
  */
 import type { Swept } from "./sweeper.ts";
 
-export interface ClientConnection extends ClientMember {
+export interface SocketEvents {
   /** Bytes have come; they are the receiver's to keep. */
   data(chunk: Buffer): void;
   /** The kernel takes bytes again. */
@@ -15,10 +15,15 @@ export interface ClientConnection extends ClientMember {
   closed(): void;
 }
 
+export interface ClientConnection extends ClientMember, SocketEvents {}
+
 /** A client as the edge counts and sweeps it; over HTTP/3 there is no socket of its own. */
 export interface ClientMember extends Swept {
-  /** The server stops: closes as soon as what is under way is done. */
-  shutdown(): void;
+  /**
+   * The server stops: closes as soon as what is under way is done. A client that could make a request may have sent it already: it is
+   * waited for until the second call, with `last`.
+   */
+  shutdown(last: boolean): void;
   /** No more time: closes now. */
   kill(): void;
   /** Closes now, without waiting for the client's FIN, and counts itself out at once. */

@@ -1,11 +1,23 @@
 /** What all client connections of an edge share. */
 import type { ErrorCode } from "../core/errors.ts";
+import type { Networks } from "../core/networks.ts";
 import type { Backend } from "../exchange/exchange.ts";
 import type { AccessLog } from "../observe/access-log.ts";
+import type { ProxyVersions } from "../proto/proxy-protocol.ts";
 import type { FileGate } from "./file-gate.ts";
+import type { Health } from "./health.ts";
+import type { ForwardingTrust } from "./peer.ts";
 import type { Sweeper } from "./sweeper.ts";
 
 export interface EdgeSettings {
+  /** Who may say what a request was like before it came to them. */
+  trust: ForwardingTrust;
+  /** Connections begin with a header of the PROXY protocol, of these versions. */
+  proxyProtocol: "off" | ProxyVersions;
+  /** Who may send one. */
+  proxyAllow: Networks;
+  /** Connections that the kernel holds for each listening socket. */
+  backlog: number;
   keepAliveMs: number;
   headerTimeoutMs: number;
   bodyIdleTimeoutMs: number;
@@ -59,9 +71,13 @@ export interface EdgeContext {
   readonly sweeper: Sweeper;
   readonly counts: EdgeCounts;
   readonly files: FileGate;
+  /** Null: there are no health endpoints. */
+  readonly health: Health | null;
   readonly accessLog: AccessLog | null;
   /** Log one line about a refused request. */
   readonly onRefused: (code: ErrorCode, client: string, detail: string) => void;
+  /** A peer that is no trusted proxy sends forwarding headers: log it, not too often. */
+  readonly onUntrusted: (peer: string) => void;
   /** Log one line about a response that could not be completed. */
   readonly onCut: (what: string, client: string, request: string) => void;
   /** The server is going away: responses say `Connection: close`. */

@@ -4,26 +4,34 @@
  */
 import { monotonic } from "../core/clock.ts";
 import { ERRORS, type ErrorCode } from "../core/errors.ts";
+import type { GatewayProtocol } from "../config/bind.ts";
 import type { Backend } from "../exchange/exchange.ts";
+import { listenOn } from "../net/libc.ts";
 import type { TlsStore } from "../net/tls-store.ts";
 import type { AccessLog } from "../observe/access-log.ts";
 import type { ClientSocket } from "./client-socket.ts";
 import { Collector } from "./collector.ts";
-import type { ClientConnection, ClientMember } from "./connection.ts";
+import type { ClientConnection, ClientMember, SocketEvents } from "./connection.ts";
 import type { EdgeContext, EdgeCounts, EdgeSettings } from "./context.ts";
+import { GatewayConnection } from "./drivers/gateway.ts";
 import { H3Server } from "./drivers/h3-server.ts";
 import { openConnection } from "./drivers/open.ts";
+import { ProxyConnection } from "./drivers/proxy.ts";
 import { RedirectConnection } from "./drivers/redirect.ts";
 import { FileGate } from "./file-gate.ts";
 import { HandshakeGate } from "./handshake-gate.ts";
+import type { Health } from "./health.ts";
+import { type Door, Leave, type StopOptions } from "./leave.ts";
 import { Sweeper } from "./sweeper.ts";
 import type { TlsCounts } from "./tls-handshake.ts";
 import { TlsListener, type TlsOwner } from "./tls-listener.ts";
+import { upgradeToTls } from "./tls-upgrade.ts";
 
 export interface ListenerSpec {
   fd: number;
   kind: "tcp" | "unix";
   address: string;
+  protocol: "http" | GatewayProtocol;
   /** The port of HTTPS that clients of this socket are sent to; null: it serves. */
   redirectTo: number | null;
 }
@@ -43,10 +51,14 @@ export interface EdgeOptions {
 const IDLE_CLOSED_AT_ONCE = 32;
 /** Connections that only wait for the client's FIN do not count, up to so many: descriptors are reserved for them. */
 const LEAVING_MAX = 32;
+/** Peers that are named in the log because their forwarding headers are left out. */
+const UNTRUSTED_NAMED_MAX = 8;
 
 export class Edge implements EdgeContext {
   /** May be replaced at any time; limits of the engine count for new connections. */
   settings: EdgeSettings;
+  /** May be replaced at any time, as the settings. */
+  health: Health | null = null;
   readonly backend: Backend;
   readonly sweeper: Sweeper;
   readonly accessLog: AccessLog | null;
@@ -67,10 +79,11 @@ export class Edge implements EdgeContext {
   readonly #collector = new Collector();
   readonly #tls: TlsStore | null;
   readonly #gate = new HandshakeGate();
-  #listeners: { stop(): void }[] = [];
+  readonly #untrusted = new Set<string>();
+  #listeners: Door[] = [];
   #tlsListeners: TlsListener[] = [];
   #h3Servers: H3Server[] = [];
-  #whenClosed: (() => void) | null = null;
+  #leave: Leave | null = null;
 
   constructor(options: EdgeOptions) {
     this.settings = options.settings;
@@ -101,15 +114,62 @@ export class Edge implements EdgeContext {
 
   /** Begins to accept on an inherited listening socket. Unix sockets are plain: a proxy of this machine speaks on them. */
   listen(spec: ListenerSpec): void {
-    const { redirectTo, kind, fd } = spec;
-    if (redirectTo !== null) {
-      this.#listen(fd, (socket) => this.#admit(new RedirectConnection(this, socket, redirectTo)));
-    } else if (this.#tls !== null && kind === "tcp") {
-      this.#tlsListeners.push(new TlsListener(this.#tlsOwner(this.#tls), fd));
-    } else {
-      const unixPath = kind === "unix" ? spec.address : "";
-      this.#listen(fd, (socket) => this.accept(socket, unixPath));
+    const { redirectTo, kind, protocol, fd } = spec;
+    const unixPath = kind === "unix" ? spec.address : "";
+    if (protocol !== "http") {
+      this.#listen(fd, (socket) => this.#acceptGateway(socket, protocol, unixPath));
+      return;
     }
+    if (redirectTo === null && this.#tls !== null && kind === "tcp") {
+      this.#listenTls(fd, this.#tlsOwner(this.#tls));
+      return;
+    }
+    const open = (socket: ClientSocket): ClientConnection =>
+      redirectTo === null
+        ? openConnection(this, socket, unixPath, null)
+        : new RedirectConnection(this, socket, redirectTo);
+    if (this.settings.proxyProtocol === "off") {
+      this.#listen(fd, (socket) => this.#admit(open(socket)));
+      return;
+    }
+    this.#listenBehindProxy(fd, unixPath, (raw, socket, rest) => {
+      const next = open(socket);
+      raw.data = next;
+      if (this.stopping) next.shutdown(false);
+      if (rest.length > 0) next.data(rest);
+    });
+  }
+
+  #listenTls(fd: number, owner: TlsOwner): void {
+    if (this.settings.proxyProtocol === "off") this.#tlsListeners.push(new TlsListener(owner, fd));
+    else {
+      this.#listenBehindProxy(fd, "", (raw, socket, rest) => {
+        upgradeToTls(owner, raw, socket, rest);
+      });
+    }
+  }
+
+  /** `takeover` gets the runtime's socket, what is known of its ends, and what has come behind the header. */
+  #listenBehindProxy(
+    fd: number,
+    unixPath: string,
+    takeover: (raw: ClientSocket, socket: ClientSocket, rest: Buffer) => void,
+  ): void {
+    const versions = this.settings.proxyProtocol;
+    if (versions === "off") return;
+    this.#listen(fd, (raw) => {
+      const newcomer = new ProxyConnection(this, raw, versions, (socket, rest) => {
+        takeover(raw, socket, rest);
+      });
+      newcomer.judge(unixPath !== "");
+      return this.#admit(newcomer);
+    });
+  }
+
+  #acceptGateway(socket: ClientSocket, protocol: GatewayProtocol, unixPath: string): SocketEvents {
+    const connection = new GatewayConnection(this, socket, { protocol, unixPath });
+    this.#admit(connection.member);
+    return connection;
   }
 
   /** Takes on a plain connection. */
@@ -131,14 +191,15 @@ export class Edge implements EdgeContext {
     for (const listener of [...this.#tlsListeners, ...this.#h3Servers]) listener.renew();
   }
 
-  #listen(fd: number, open: (socket: ClientSocket) => ClientConnection): void {
+  #listen(fd: number, open: (socket: ClientSocket) => SocketEvents): void {
     const options = { fd, allowHalfOpen: true, socket: clientHandlers(open) };
     // The types want a hostname and a port as well; a descriptor stands for both.
-    this.#listeners.push(
-      Bun.listen<ClientConnection>(
-        options as unknown as Bun.TCPSocketListenOptions<ClientConnection>,
-      ),
+    const listener = Bun.listen<SocketEvents>(
+      options as unknown as Bun.TCPSocketListenOptions<SocketEvents>,
     );
+    // The runtime has called listen() with a number of its own.
+    listenOn(fd, this.settings.backlog);
+    this.#listeners.push({ fd, stop: () => listener.stop() });
   }
 
   #tlsOwner(store: TlsStore): TlsOwner {
@@ -155,27 +216,36 @@ export class Edge implements EdgeContext {
   /** A connection has been accepted and has counted itself in. */
   #admit<Member extends ClientMember>(newcomer: Member): Member {
     if (this.#full(this.counts.connections)) this.#relieve(newcomer);
+    else if (this.stopping) newcomer.shutdown(false);
     return newcomer;
   }
 
-  /** Stops accepting; calls `done` when the last connection is closed. Those still open at `deadlineMs` are cut. */
-  stop(deadlineMs: number, done: () => void): void {
+  /**
+   * Accepts what waits in the kernel and no more, closes each connection when nothing is under way on it, and calls `done` after the last.
+   * Those still open at `deadlineMs` are cut.
+   */
+  stop(options: StopOptions, done: () => void): void {
     this.stopping = true;
-    const servers = [...this.#listeners, ...this.#tlsListeners, ...this.#h3Servers];
-    for (const server of servers) server.stop();
+    for (const server of this.#h3Servers) server.stop();
+    const doors = [...this.#listeners, ...this.#tlsListeners];
     this.#listeners = [];
     this.#tlsListeners = [];
-    this.#whenClosed = done;
-    for (const member of this.#connections()) member.shutdown();
-    if (this.counts.connections === 0) return done();
-    setTimeout(() => {
-      for (const member of this.#connections()) member.kill();
-    }, deadlineMs);
+    this.#leave = new Leave({
+      ...options,
+      doors,
+      members: () => this.#connections(),
+      count: () => this.counts.connections,
+      done: () => {
+        this.#leave = null;
+        done();
+      },
+    });
+    this.#leave.begin();
   }
 
   onClosed(): void {
     if (this.files.waiting > 0) this.files.admit();
-    if (this.#whenClosed !== null && this.counts.connections === 0) this.#whenClosed();
+    this.#leave?.closed();
   }
 
   onRefused(code: ErrorCode, client: string, request: string): void {
@@ -187,6 +257,14 @@ export class Edge implements EdgeContext {
       level,
       `refused [${code}] ${ERRORS[code].status} ${client}${what}: ${ERRORS[code].text}`,
     );
+  }
+
+  onUntrusted(peer: string): void {
+    const named = this.#untrusted;
+    if (named.size >= UNTRUSTED_NAMED_MAX || named.has(peer)) return;
+    named.add(peer);
+    const from = peer === "" ? "a unix socket" : peer;
+    this.#log("info", `forwarding headers of ${from} are left out: not in forwarded-allow-ips`);
   }
 
   onCut(what: string, client: string, request: string): void {
@@ -221,8 +299,8 @@ export class Edge implements EdgeContext {
 }
 
 function clientHandlers(
-  open: (socket: ClientSocket) => ClientConnection,
-): Bun.SocketHandler<ClientConnection> {
+  open: (socket: ClientSocket) => SocketEvents,
+): Bun.SocketHandler<SocketEvents> {
   return {
     open(socket) {
       socket.data = open(socket);

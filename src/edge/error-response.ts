@@ -16,17 +16,24 @@ export function errorResponse(code: ErrorCode, close: boolean, withBody: boolean
   if (known !== undefined) return known;
   const spec = ERRORS[code];
   const body = `${spec.status} ${REASONS[spec.status]}\n${spec.text}\n`;
-  const lines = [
-    `HTTP/1.1 ${spec.status} ${REASONS[spec.status]}`,
-    "content-type: text/plain; charset=utf-8",
-    `content-length: ${body.length}`,
-    "cache-control: no-store",
-  ];
+  const lines: string[] = [];
   if (spec.status === 503) lines.push(`retry-after: ${RETRY_AFTER_SECONDS}`);
   if (spec.status === 426) lines.push("sec-websocket-version: 13", "upgrade: websocket");
   if (close) lines.push("connection: close");
-  const text = `${lines.join("\r\n")}\r\n\r\n${withBody ? body : ""}`;
+  const text = plainHead(spec.status, body.length, lines) + (withBody ? body : "");
   const bytes = Buffer.from(text, "latin1");
   cache.set(key, bytes);
   return bytes;
+}
+
+/** The head of a response with a short text, which nobody is to keep. */
+export function plainHead(status: number, bodyBytes: number, further: readonly string[]): string {
+  const lines = [
+    `HTTP/1.1 ${status} ${REASONS[status]}`,
+    "content-type: text/plain; charset=utf-8",
+    `content-length: ${bodyBytes}`,
+    "cache-control: no-store",
+    ...further,
+  ];
+  return `${lines.join("\r\n")}\r\n\r\n`;
 }

@@ -7,7 +7,7 @@ import type { ErrorCode } from "../core/errors.ts";
 import type { ClientConnection } from "./connection.ts";
 import type { EdgeContext } from "./context.ts";
 import { errorResponse } from "./error-response.ts";
-import { peerName } from "./peer.ts";
+import { type Peer, peerName } from "./peer.ts";
 import type { ClientCertificate, RuntimeTlsSocket } from "./tls-socket.ts";
 
 export interface TlsCounts {
@@ -19,6 +19,8 @@ export interface TlsCounts {
 }
 
 export interface TlsPort {
+  /** Who is at the ends, where it is not what the socket says. */
+  readonly ends: Peer | null;
   readonly ctx: EdgeContext;
   readonly counts: TlsCounts;
   readonly certReqs: "none" | "optional" | "required";
@@ -77,7 +79,7 @@ export class TlsHandshake implements ClientConnection {
     const { counts } = this.#port;
     counts.handshakes += 1;
     if (this.#socket.isSessionReused()) counts.resumed += 1;
-    const client = this.#client(error);
+    const client = this.#certificate(error);
     const missing = this.#port.certReqs === "required" && client.certificate === null;
     if (missing || client.error !== null) {
       this.#refuse(missing ? "client-certificate-missing" : "client-certificate-invalid");
@@ -103,8 +105,8 @@ export class TlsHandshake implements ClientConnection {
     this.#port.ctx.onClosed();
   }
 
-  shutdown(): void {
-    this.#socket.terminate();
+  shutdown(last: boolean): void {
+    if (last) this.#socket.terminate();
   }
 
   kill(): void {
@@ -124,12 +126,16 @@ export class TlsHandshake implements ClientConnection {
   onDeadline(): void {
     if (!this.leaving) {
       this.#port.counts.timedOut += 1;
-      this.#port.failed(peerName(this.#socket), "it took too long");
+      this.#port.failed(this.#client(), "it took too long");
     }
     this.#socket.terminate();
   }
 
-  #client(error: Error | null): ClientCertificate {
+  #client(): string {
+    return peerName(this.#port.ends ?? this.#socket);
+  }
+
+  #certificate(error: Error | null): ClientCertificate {
     if (this.#port.certReqs === "none") return NOBODY;
     const certificate = this.#socket.getPeerX509Certificate() ?? null;
     if (certificate === null) return NOBODY;
@@ -139,7 +145,7 @@ export class TlsHandshake implements ClientConnection {
   #refuse(code: ErrorCode): void {
     const { ctx } = this.#port;
     const socket = this.#socket;
-    ctx.onRefused(code, peerName(socket), "");
+    ctx.onRefused(code, this.#client(), "");
     const bytes = socket.alpnProtocol === "h2" ? GOAWAY : errorResponse(code, true, true);
     socket.write(bytes);
     socket.shutdown();
@@ -153,8 +159,8 @@ export class TlsHandshake implements ClientConnection {
     const socket = this.#socket;
     const why = error?.message ?? "it failed";
     counts.failed += 1;
-    if (!why.endsWith("HTTP_REQUEST")) return this.#port.failed(peerName(socket), why);
-    ctx.onRefused("http-on-tls-port", peerName(socket), "");
+    if (!why.endsWith("HTTP_REQUEST")) return this.#port.failed(this.#client(), why);
+    ctx.onRefused("http-on-tls-port", this.#client(), "");
     try {
       // Past the runtime, which would encrypt it. A new socket has room for these bytes.
       writeSync(socket.fd ?? -1, errorResponse("http-on-tls-port", true, true));

@@ -4,8 +4,9 @@
  * that are there keep what they have agreed on.
  */
 import { closeSync } from "node:fs";
-import { duplicate } from "../net/libc.ts";
+import { duplicate, listenOn } from "../net/libc.ts";
 import type { TlsStore } from "../net/tls-store.ts";
+import type { ClientSocket } from "./client-socket.ts";
 import type { ClientConnection } from "./connection.ts";
 import type { EdgeContext } from "./context.ts";
 import { openConnection } from "./drivers/open.ts";
@@ -28,63 +29,49 @@ interface Handlers extends Bun.SocketHandler<ClientConnection> {
   serverName?(data: unknown, serverName: string): object | undefined;
 }
 
-export class TlsListener implements TlsPort {
+/** What becomes of connections whose handshakes begin. */
+export class TlsServer implements TlsPort {
   readonly ctx: EdgeContext;
   readonly counts: TlsCounts;
-  readonly #owner: TlsOwner;
-  readonly #fd: number;
-  #listener: { stop(): void } | null = null;
+  /** Who is at the ends, where it is not what the sockets say. */
+  readonly ends: ClientSocket | null;
+  protected readonly owner: TlsOwner;
 
-  constructor(owner: TlsOwner, fd: number) {
-    this.#owner = owner;
+  constructor(owner: TlsOwner, ends: ClientSocket | null = null) {
+    this.owner = owner;
     this.ctx = owner.ctx;
     this.counts = owner.counts;
-    this.#fd = fd;
-    this.renew();
+    this.ends = ends;
   }
 
   get certReqs(): "none" | "optional" | "required" {
-    return this.#owner.store.settings.certReqs;
-  }
-
-  /** New handshakes use the certificates that the store has now. */
-  renew(): void {
-    const old = this.#listener;
-    const { options: tls, select } = this.#owner.store.context;
-    const socket: Handlers = this.#handlers();
-    if (select !== null) socket.serverName = (_, name) => select(name);
-    const fd = duplicate(this.#fd);
-    const options = { fd, allowHalfOpen: true, tls, socket };
-    // The types want a hostname and a port as well; a descriptor stands for both.
-    this.#listener = Bun.listen<ClientConnection>(
-      options as unknown as Bun.TCPSocketListenOptions<ClientConnection>,
-    );
-    old?.stop();
-  }
-
-  stop(): void {
-    this.#listener?.stop();
-    this.#listener = null;
-    closeSync(this.#fd);
+    return this.owner.store.settings.certReqs;
   }
 
   // TlsPort
 
   up(socket: RuntimeTlsSocket, client: ClientCertificate): ClientConnection {
-    const { store } = this.#owner;
-    const secured = new TlsSocket(socket, client, (name) => store.leafPath(name));
+    const { store } = this.owner;
+    const secured = new TlsSocket(socket, client, (name) => store.leafPath(name), this.ends);
     const alpn = typeof socket.alpnProtocol === "string" ? socket.alpnProtocol : null;
     const connection = openConnection(this.ctx, secured, "", alpn);
-    if (this.ctx.stopping) connection.shutdown();
+    if (this.ctx.stopping) connection.shutdown(false);
     return connection;
   }
 
   left(handshake: TlsHandshake): void {
-    this.#owner.gate.leave(handshake);
+    this.owner.gate.leave(handshake);
   }
 
   failed(client: string, why: string): void {
-    this.#owner.log("debug", `TLS handshake with ${client} failed: ${why}`);
+    this.owner.log("debug", `TLS handshake with ${client} failed: ${why}`);
+  }
+
+  /** `select`: the certificates for a name, where there are several. */
+  protected handlers(select: TlsStore["context"]["select"]): Handlers {
+    const handlers = this.#handlers();
+    if (select !== null) handlers.serverName = (_, name) => select(name);
+    return handlers;
   }
 
   #handlers(): Handlers {
@@ -92,8 +79,8 @@ export class TlsListener implements TlsPort {
       open: (socket) => {
         const handshake = new TlsHandshake(this, socket);
         socket.data = handshake;
-        this.#owner.gate.enter(handshake);
-        this.#owner.admit(handshake);
+        this.owner.gate.enter(handshake);
+        this.owner.admit(handshake);
       },
       handshake(socket, success, error) {
         const next = (socket.data as TlsHandshake).finished(success, error);
@@ -115,5 +102,38 @@ export class TlsListener implements TlsPort {
         // A reset, or a record that does not decrypt: the close that follows says it all.
       },
     };
+  }
+}
+
+export class TlsListener extends TlsServer {
+  readonly fd: number;
+  #listener: { stop(): void } | null = null;
+
+  constructor(owner: TlsOwner, fd: number) {
+    super(owner);
+    this.fd = fd;
+    this.renew();
+  }
+
+  /** New handshakes use the certificates that the store has now. */
+  renew(): void {
+    const old = this.#listener;
+    const { options: tls, select } = this.owner.store.context;
+    const socket = this.handlers(select);
+    const fd = duplicate(this.fd);
+    const options = { fd, allowHalfOpen: true, tls, socket };
+    // The types want a hostname and a port as well; a descriptor stands for both.
+    this.#listener = Bun.listen<ClientConnection>(
+      options as unknown as Bun.TCPSocketListenOptions<ClientConnection>,
+    );
+    // The runtime has called listen() with a number of its own.
+    listenOn(this.fd, this.ctx.settings.backlog);
+    old?.stop();
+  }
+
+  stop(): void {
+    this.#listener?.stop();
+    this.#listener = null;
+    closeSync(this.fd);
   }
 }

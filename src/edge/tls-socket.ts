@@ -3,6 +3,7 @@
  * agreed on, in the forms that workers take (docs/protocol.md, "Head block"). Facts are asked for once, at a connection's first request.
  */
 import type { X509Certificate } from "node:crypto";
+import { cork } from "../net/libc.ts";
 import type { ClientSocket, TlsFacts } from "./client-socket.ts";
 
 /** The part of the runtime's socket that only TLS has. */
@@ -46,15 +47,23 @@ const SUITES: Readonly<Record<string, number>> = {
 
 export class TlsSocket implements ClientSocket {
   readonly tls: TlsFacts;
+  readonly announced: boolean;
   readonly #socket: RuntimeTlsSocket;
+  readonly #ends: ClientSocket;
 
-  /** `leafPath`: the file with the certificate that a client of this name has seen. */
+  /**
+   * `leafPath`: the file with the certificate that a client of this name has seen. `ends`: who is at the ends, where it is not what the
+   * socket says.
+   */
   constructor(
     socket: RuntimeTlsSocket,
     client: ClientCertificate,
     leafPath: (serverName: string | null) => string,
+    ends: ClientSocket | null,
   ) {
     this.#socket = socket;
+    this.#ends = ends ?? socket;
+    this.announced = ends?.announced === true;
     this.tls = new TlsSessionFacts(socket, client, leafPath);
   }
 
@@ -74,6 +83,10 @@ export class TlsSocket implements ClientSocket {
     this.#socket.terminate();
   }
 
+  hold(): void {
+    if (this.#socket.fd !== undefined) cork(this.#socket.fd);
+  }
+
   pause(): void {
     this.#socket.pause();
   }
@@ -83,19 +96,19 @@ export class TlsSocket implements ClientSocket {
   }
 
   get remoteAddress(): string {
-    return this.#socket.remoteAddress;
+    return this.#ends.remoteAddress;
   }
 
   get remotePort(): number {
-    return this.#socket.remotePort;
+    return this.#ends.remotePort;
   }
 
   get localAddress(): string {
-    return this.#socket.localAddress;
+    return this.#ends.localAddress;
   }
 
   get localPort(): number {
-    return this.#socket.localPort;
+    return this.#ends.localPort;
   }
 }
 

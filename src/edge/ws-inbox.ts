@@ -2,7 +2,7 @@
  * What goes from a WebSocket client to its worker: messages and the close, in order and within the worker's credit. What exceeds it waits
  * here; the session stops reading before that becomes much.
  */
-import type { Backend, Exchange } from "../exchange/exchange.ts";
+import { type Backend, type Exchange, Handed } from "../exchange/exchange.ts";
 import type { MessageKind } from "../proto/ws/frame.ts";
 import { WS_MESSAGE_COST_BYTES } from "../wire/spec.ts";
 
@@ -18,6 +18,8 @@ interface Held {
 export class WsInbox {
   /** What the waiting pieces cost; 0: nothing waits. */
   heldBytes = 0;
+  /** The backend has kept a piece as it is. */
+  keeps = false;
   /** The worker gets nothing more, apart from what waits. */
   over = false;
   readonly #backend: Backend;
@@ -80,20 +82,19 @@ export class WsInbox {
 
   /** Hands over what credit allows. Returns the rest, null: all is gone. */
   #hand(piece: Buffer, kind: MessageKind, last: boolean): Buffer | null {
-    const x = this.#x;
-    const credit = x.requestCredit;
-    if (last && piece.length + WS_MESSAGE_COST_BYTES <= credit) {
-      this.#backend.sendMessage(x, kind, piece);
-      return null;
-    }
-    if (!last && piece.length <= credit) {
-      this.#backend.sendBody(x, piece, false);
-      return null;
+    const credit = this.#x.requestCredit;
+    if (piece.length + (last ? WS_MESSAGE_COST_BYTES : 0) <= credit) {
+      return this.#give(piece, kind, last) ? null : piece;
     }
     const room = Math.min(credit, piece.length);
     if (room < CUT_BYTES_MIN) return piece;
-    this.#backend.sendBody(x, piece.subarray(0, room), false);
-    return piece.subarray(room);
+    return this.#give(piece.subarray(0, room), kind, false) ? piece.subarray(room) : piece;
+  }
+
+  #give(piece: Buffer, kind: MessageKind, last: boolean): boolean {
+    const handed = this.#backend.sendMessage(this.#x, kind, piece, last);
+    if (handed === Handed.KEPT) this.keeps = true;
+    return handed !== Handed.WAITS;
   }
 }
 

@@ -8,47 +8,18 @@
  * - A client from which nothing comes is pinged, and cut when nothing comes after that either. Time during which we do not read, or it
  *   takes slowly what we write, is not held against it; for the latter there is the send timeout.
  */
-import type { Exchange } from "../exchange/exchange.ts";
-import { Stage } from "../exchange/exchange.ts";
+import { isUtf8 } from "node:buffer";
+import { type Exchange, Stage } from "../exchange/exchange.ts";
 import { WsConnection, WsEvent } from "../proto/ws/connection.ts";
 import type { DeflateParams } from "../proto/ws/extensions.ts";
 import { CloseCode, isWireCloseCode, type MessageKind, Opcode } from "../proto/ws/frame.ts";
-import { type ByteSink, WsWriter } from "../proto/ws/writer.ts";
+import { WsWriter } from "../proto/ws/writer.ts";
 import { Flag } from "../wire/spec.ts";
 import type { EdgeContext } from "./context.ts";
+import type { UpgradedSession, WsTransport } from "./upgraded.ts";
 import { WsInbox } from "./ws-inbox.ts";
+import { LARGE_BYTES, WsLarge } from "./ws-large.ts";
 import { createStreamPools } from "./zlib.ts";
-
-/** The client's side of a session, whose events its owner reports: `receive`, `ended`, `closed`, `drained`. */
-export interface WsTransport extends ByteSink {
-  /** Bytes that were written and have not left. */
-  readonly pending: number;
-  /** The client is not allowed to send, so that its silence says nothing. */
-  readonly shut: boolean;
-  /** Set by the session: when it wants `onDeadline`, in milliseconds of the sweeper's clock; 0 never. */
-  deadline: number;
-  /** No more is read while it is wanted. */
-  pause(wanted: boolean): void;
-  /** Closes when what is pending is out, within the time that the transport's owner allows for that. */
-  finish(): void;
-  /** Closes now. */
-  abort(): void;
-}
-
-/** Who has a connection that is no HTTP any more: a WebSocket, or a tunnel. */
-export interface UpgradedSession {
-  receive(chunk: Buffer): void;
-  ended(): void;
-  closed(): void;
-  drained(): void;
-  onCredit(): void;
-  onData(flags: number, buf: Buffer, start: number, end: number, borrowed: boolean): void;
-  onMessage(kind: number, buf: Buffer, start: number, end: number, borrowed: boolean): void;
-  onWsClose(code: number, reason: string): void;
-  workerGone(restarting: boolean): void;
-  shutdown(): void;
-  onDeadline(now: number): void;
-}
 
 const State = {
   OPEN: 0,
@@ -89,6 +60,7 @@ export class WsSession implements UpgradedSession {
   #stalledAt = 0;
   /** Messages that the app has got and, if it answers each, not answered. */
   #owed = 0;
+  #large: WsLarge | null = null;
   /** Payload of the client's latest ping, which could not be answered yet. */
   #pong: Buffer | null = null;
 
@@ -106,6 +78,7 @@ export class WsSession implements UpgradedSession {
       messageBytesMax: ctx.settings.wsMessageBytesMax,
       deflate,
       inflatePool: pools.inflate,
+      isUtf8,
     });
     this.#writer = new WsWriter(transport, deflate, pools.deflate);
     this.#inbox = new WsInbox(ctx.backend, x);
@@ -120,7 +93,12 @@ export class WsSession implements UpgradedSession {
     if (this.#state === State.CLOSED) return;
     this.#alive();
     this.#codec.feed(chunk);
+    if (chunk.length >= LARGE_BYTES && this.#transport.fd !== undefined) {
+      this.#large ??= new WsLarge(this.#codec, this.#inbox);
+      this.#large.hold(chunk);
+    }
     this.#pump();
+    this.#readOn();
   }
 
   /** Its FIN. What it sent before still reaches the app. */
@@ -141,7 +119,9 @@ export class WsSession implements UpgradedSession {
     if (this.#state !== State.CLOSED) {
       this.#alive();
       const pending = this.#transport.pending > 0;
+      const begins = pending && this.#stalledAt === 0;
       this.#stalledAt = pending ? this.#aliveAt : 0;
+      if (begins && this.#state === State.OPEN) this.#schedule();
       if (!pending && this.#pong !== null) {
         const pong = this.#pong;
         this.#pong = null;
@@ -158,6 +138,7 @@ export class WsSession implements UpgradedSession {
   onCredit(): void {
     this.#inbox.onCredit();
     this.#pump();
+    this.#readOn();
   }
 
   /** A part of a message; its flags say of what kind. `borrowed`: the bytes are only lent for the call. */
@@ -236,7 +217,18 @@ export class WsSession implements UpgradedSession {
     this.#pumping = true;
     while (this.#reads() && this.#inbox.heldBytes < HELD_BYTES_MAX && this.#step());
     this.#pumping = false;
+    this.#large?.settle();
     if (this.#state === State.OPEN) this.#pause(this.#inbox.heldBytes > 0);
+  }
+
+  /** Reads what follows of a long message past the runtime. */
+  #readOn(): void {
+    const large = this.#large;
+    const fd = this.#transport.fd ?? -1;
+    if (large === null || fd < 0 || this.#state !== State.OPEN || this.#paused) return;
+    this.#ctx.counts.bytesIn += large.readOn(this.#ctx.backend, this.#x, fd);
+    this.#owed += large.ended;
+    if (large.wrong) this.#onError();
   }
 
   #reads(): boolean {
@@ -361,6 +353,7 @@ export class WsSession implements UpgradedSession {
     this.#state = State.CLOSED;
     this.#transport.deadline = 0;
     this.#pong = null;
+    this.#large = null;
     this.#codec.dispose();
     this.#writer.dispose();
   }

@@ -5,7 +5,7 @@
 import { type Exchange, Stage } from "../exchange/exchange.ts";
 import { CancelReason, Flag } from "../wire/spec.ts";
 import type { EdgeContext } from "./context.ts";
-import type { UpgradedSession, WsTransport } from "./ws-session.ts";
+import type { UpgradedSession, WsTransport } from "./upgraded.ts";
 
 /** Credit is given back in steps of this size: a quarter of the window. */
 const CREDIT_STEP_BYTES = 256 * 1024;

@@ -33,6 +33,24 @@ export const Accepted = {
 } as const;
 export type AcceptedCode = (typeof Accepted)[keyof typeof Accepted];
 
+/** What became of bytes that were handed to the backend. */
+export const Handed = {
+  /** They are the caller's again. */
+  COPIED: 0,
+  /** They are the backend's. */
+  KEPT: 1,
+  /** There is no room now, nothing was taken: `onCredit` will be called. */
+  WAITS: 2,
+} as const;
+export type HandedCode = (typeof Handed)[keyof typeof Handed];
+
+/** Looks at a part of a WebSocket's message where it lies, in memory shared with the worker, and may change its bytes. */
+export interface PartReader {
+  /** Its kind (WsKind), with PART_LAST for the last one; 0: nothing is to be sent. */
+  readPart(bytes: Buffer): number;
+}
+export const PART_LAST = 4;
+
 export abstract class Exchange {
   // Set by the driver before submit.
   method = "";
@@ -41,6 +59,10 @@ export abstract class Exchange {
   /** Flags of the REQUEST frame (wire/spec.ts). */
   flags = 0;
   form: HeadForm = "cgi";
+  /** The client that a trusted proxy has named, for logs; null: the one at the socket. */
+  clientNamed: string | null = null;
+  /** The access log leaves it out: a prober's, which the edge itself answers. */
+  quiet = false;
 
   // Kept by the backend.
   stage: StageCode = Stage.OUT;
@@ -137,20 +159,20 @@ export interface Backend {
    * form, bodyEnded, trailers and replay (an array: empty, and of its own if a body will come).
    */
   submit(x: Exchange, head: RequestHead, constant: Buffer): void;
-  /** Hands over body bytes, at most `x.requestCredit`; `piece` is kept. An empty piece with `end` ends the body. */
-  sendBody(x: Exchange, piece: Buffer, end: boolean): void;
+  /** Hands over body bytes, at most `x.requestCredit`; says whether `piece` is kept. An empty piece with `end` ends the body. */
+  sendBody(x: Exchange, piece: Buffer, end: boolean): HandedCode;
   /**
    * Reads body bytes from a socket, at most `max` and as credit allows, without waiting and without a copy in this process.
    * Returns how many; less
-   * than asked, also 0: read them in another way.
+   * than asked, also 0: read them in another way. `reader`: they are a part of a WebSocket's message, and it says what they are.
    */
-  receiveBody(x: Exchange, fd: number, max: number): number;
+  receiveBody(x: Exchange, fd: number, max: number, reader?: PartReader): number;
   /** Ends the request body with trailers. */
   sendTrailers(x: Exchange, pairs: Uint8Array): void;
   /** Body bytes have left for the client: the worker may send as many more. */
   credit(x: Exchange, bytes: number): void;
-  /** The last part of a WebSocket's message: costs its bytes and WS_MESSAGE_COST_BYTES of `x.requestCredit`. `piece` is kept. */
-  sendMessage(x: Exchange, kind: number, piece: Buffer): void;
+  /** A part of a WebSocket's message: costs its bytes, the last one also WS_MESSAGE_COST_BYTES, of `x.requestCredit`. */
+  sendMessage(x: Exchange, kind: number, piece: Buffer, last: boolean): HandedCode;
   /** The client has closed (1005: without a code) or is lost (1006). Ends the exchange: nothing is called on it after that. */
   sendWsClose(x: Exchange, code: number, reason: string): void;
   /** Tells the worker; the exchange goes on. */

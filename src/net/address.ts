@@ -57,9 +57,18 @@ export function encodeUnix(path: string): Uint8Array {
   return address;
 }
 
+/** An abstract socket: its name begins with a NUL and ends where the address does (unix(7)). */
+export function encodeAbstract(name: string): Uint8Array {
+  const bytes = Buffer.from(name);
+  const address = new Uint8Array(3 + bytes.length);
+  writeFamily(address, AF_UNIX);
+  address.set(bytes, 3);
+  return address;
+}
+
 export interface LocalAddress {
   readonly kind: "tcp" | "unix";
-  /** `127.0.0.1:8000`, `[::1]:8000`, or a path. */
+  /** `127.0.0.1:8000`, `[::1]:8000`, a path, `@name` of an abstract socket; empty: a unix socket without an address. */
   readonly text: string;
   readonly port: number;
 }
@@ -81,6 +90,13 @@ export function decodeAddress(address: Uint8Array): LocalAddress | null {
   if (family !== AF_UNIX) return null;
   const path = address.subarray(2);
   const end = path.indexOf(0);
+  // A name of another program's choice may hold anything: it must not write to the terminal.
+  if (end === 0) {
+    const text = Buffer.from(path)
+      .toString()
+      .replace(/\p{Cc}/gu, "@");
+    return { kind: "unix", text, port: 0 };
+  }
   const text = Buffer.from(end === -1 ? path : path.subarray(0, end)).toString();
   return { kind: "unix", text, port: 0 };
 }

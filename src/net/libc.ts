@@ -33,6 +33,7 @@ const SYMBOLS = {
   poll: { args: [pointer, u64, i32], returns: i32 },
   waitpid: { args: [i32, pointer, i32], returns: i32 },
   getrlimit: { args: [i32, pointer], returns: i32 },
+  getgrnam: { args: [pointer], returns: pointer },
 } as const;
 
 /** By system: where errno lives, and what only Linux has. */
@@ -44,7 +45,7 @@ const SYSTEM_SYMBOLS = MAC
       madvise: { args: [u64, u64, i32], returns: i32 },
     };
 
-type Call = (...args: (number | Pointer)[]) => number;
+export type Call = (...args: (number | Pointer)[]) => number;
 type Calls = Record<keyof typeof SYMBOLS | "prctl" | "madvise", Call> & {
   errnoLocation: () => Pointer;
 };
@@ -59,14 +60,18 @@ function libraryNames(): string[] {
 
 function load(): Calls {
   if (calls !== null) return calls;
+  const table = openLibrary({ ...SYMBOLS, ...SYSTEM_SYMBOLS });
+  const errnoLocation = table[MAC ? "__error" : "__errno_location"] as unknown as () => Pointer;
+  calls = { ...table, errnoLocation } as Calls;
+  return calls;
+}
+
+/** These functions of the C library (this-process.ts has more of them). */
+export function openLibrary(functions: Parameters<typeof dlopen>[1]): Record<string, Call> {
   let failure: unknown;
   for (const name of libraryNames()) {
     try {
-      const { symbols } = dlopen(name, { ...SYMBOLS, ...SYSTEM_SYMBOLS });
-      const table = symbols as unknown as Record<string, Call>;
-      const errnoLocation = table[MAC ? "__error" : "__errno_location"] as unknown as () => Pointer;
-      calls = { ...table, errnoLocation } as Calls;
-      return calls;
+      return dlopen(name, functions).symbols as unknown as Record<string, Call>;
     } catch (error) {
       failure = error;
     }
@@ -75,15 +80,19 @@ function load(): Calls {
 }
 
 /** Numbers that differ between systems. */
-const SOL_SOCKET = MAC ? 0xffff : 1;
+export const SOL_SOCKET: number = MAC ? 0xffff : 1;
 const SO_REUSEADDR = MAC ? 4 : 2;
 const SO_TYPE = MAC ? 0x1008 : 3;
 const SO_ACCEPTCONN = MAC ? 2 : 30;
+/** Linux alone has it. */
+const SO_ATTACH_FILTER = 26;
 const SO_RCVBUF = MAC ? 0x1002 : 8;
 const IPPROTO_IP = 0;
+const IPPROTO_TCP = 6;
 const IPPROTO_IPV6 = 41;
 const IP_RECVERR = 11;
 const IPV6_RECVERR = 25;
+const TCP_CORK = 3;
 const IPV6_V6ONLY = MAC ? 27 : 26;
 const F_DUPFD_CLOEXEC = MAC ? 67 : 1030;
 const F_GETFL = 3;
@@ -100,6 +109,8 @@ const SOCK_DGRAM = 2;
 const RECENT_DESCRIPTORS = 1024;
 const SOCKADDR_BYTES_MAX = 128;
 const LOCK_EX = 2;
+const LOCK_NB = 4;
+const POLLIN = 1;
 const POLLOUT = 4;
 const MSG_DONTWAIT = MAC ? 0x80 : 0x40;
 const MSG_NOSIGNAL = MAC ? 0x80000 : 0x4000;
@@ -109,8 +120,11 @@ const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9;
 const MADV_DONTNEED = 4;
 
+/** Of two names the one that comes first: EAGAIN, not EWOULDBLOCK. */
 const NAMES: ReadonlyMap<number, string> = new Map(
-  Object.entries(constants.errno).map(([name, number]) => [number, name]),
+  Object.entries(constants.errno)
+    .toReversed()
+    .map(([name, number]) => [number, name]),
 );
 
 /** The name of the last failed call's error, such as EADDRINUSE. */
@@ -133,10 +147,15 @@ export function datagramSocket(family: number): number {
   return fd;
 }
 
+/** Programs that are started from here do not get this descriptor, unless they are told to. */
+export function keepFromChildren(fd: number): void {
+  load().fcntl(fd, F_SETFD, ...FILLING, FD_CLOEXEC);
+}
+
 /** Close-on-exec and non-blocking. */
 export function makeOwn(fd: number): void {
   const { fcntl } = load();
-  fcntl(fd, F_SETFD, ...FILLING, FD_CLOEXEC);
+  keepFromChildren(fd);
   const flags = fcntl(fd, F_GETFL, ...FILLING, 0);
   if (flags >= 0) fcntl(fd, F_SETFL, ...FILLING, flags | O_NONBLOCK);
 }
@@ -166,15 +185,35 @@ export function setV6Only(fd: number, only: boolean): void {
   setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, only ? 1 : 0);
 }
 
-function setOption(fd: number, level: number, option: number, value: number): void {
-  load().setsockopt(fd, level, option, ptr(new Int32Array([value])), 4);
+/** False: see errno(). Those of TCP are in tcp-options.ts. */
+export function setOption(fd: number, level: number, option: number, value: number): boolean {
+  return load().setsockopt(fd, level, option, ptr(new Int32Array([value])), 4) === 0;
+}
+
+/** Linux: what is written from here on waits, 200 ms at most, until it fills a packet or our side is shut down. */
+export function cork(fd: number): void {
+  if (!MAC) setOption(fd, IPPROTO_TCP, TCP_CORK, 1);
+}
+
+/** Linux: packets for this socket go through a classic BPF program. False: the system does not do that. */
+export function attachFilter(fd: number, program: Uint8Array): boolean {
+  if (MAC) return false;
+  const header = new Uint8Array(16);
+  const view = new DataView(header.buffer);
+  view.setUint16(0, program.length / 8, true);
+  view.setBigUint64(8, BigInt(ptr(program)), true);
+  return load().setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, ptr(header), header.length) === 0;
 }
 
 /** The value of a socket option, or null: no socket, or not open. */
-function socketOption(fd: number, option: number): number | null {
+export function socketOption(
+  fd: number,
+  option: number,
+  level: number = SOL_SOCKET,
+): number | null {
   const value = new Int32Array(1);
   const size = new Uint32Array([4]);
-  return load().getsockopt(fd, SOL_SOCKET, option, ptr(value), ptr(size)) === 0
+  return load().getsockopt(fd, level, option, ptr(value), ptr(size)) === 0
     ? (value[0] ?? null)
     : null;
 }
@@ -231,14 +270,23 @@ export function readFamily(address: Uint8Array): number {
   return (MAC ? address[1] : address[0]) ?? 0;
 }
 
+/** In a struct group, behind two pointers. */
+const GR_GID = 16;
+
+/** The number of a group; null: the system knows none of that name. */
+export function groupId(name: string): number | null {
+  const entry = load().getgrnam(ptr(Buffer.from(`${name}\0`))) as Pointer | null;
+  return entry === null ? null : read.u32(entry, GR_GID);
+}
+
 /** False: see errno(). */
 export function makeFifo(path: string, mode: number): boolean {
   return load().mkfifo(ptr(Buffer.from(`${path}\0`)), mode) === 0;
 }
 
-/** Waits for an exclusive advisory lock, which closing the descriptor releases. */
+/** Takes an exclusive advisory lock, which closing the descriptor releases; false: somebody has it, or see errno(). */
 export function lockFile(fd: number): boolean {
-  return load().flock(fd, LOCK_EX) === 0;
+  return load().flock(fd, LOCK_EX | LOCK_NB) === 0;
 }
 
 const pollEntry = new Uint8Array(8);
@@ -249,10 +297,20 @@ const pollView = new DataView(pollEntry.buffer);
  * tells.
  */
 export function isWritable(fd: number): boolean {
+  return pollNow(fd, POLLOUT) !== 0;
+}
+
+/** There is something to read, or to accept. */
+export function isReadable(fd: number): boolean {
+  return (pollNow(fd, POLLIN) & POLLIN) !== 0;
+}
+
+/** What has come true of `events`, POLLERR and the like included. */
+function pollNow(fd: number, events: number): number {
   pollView.setInt32(0, fd, true);
-  pollView.setUint16(4, POLLOUT, true);
+  pollView.setUint16(4, events, true);
   pollView.setUint16(6, 0, true);
-  return load().poll(ptr(pollEntry), 1, 0) !== 0;
+  return load().poll(ptr(pollEntry), 1, 0) === 0 ? 0 : pollView.getUint16(6, true) || events;
 }
 
 /** Takes a dead child off the process table; false when it lives or is none of ours. */

@@ -6,9 +6,13 @@ import { closeSync } from "node:fs";
 import { lookup } from "node:dns/promises";
 import { networkInterfaces } from "node:os";
 import type { Bind } from "../config/bind.ts";
-import { formatBind } from "../config/bind.ts";
+import { formatAddress, formatBind } from "../config/bind.ts";
+import type { Config } from "../config/config.ts";
 import type { IpAddress } from "./address.ts";
 import { decodeAddress, encodeIp } from "./address.ts";
+import { isShared } from "./handover.ts";
+import type { PassedSocket } from "./passed.ts";
+import { findPassed, nothingPassed, passedName } from "./passed.ts";
 import {
   AF_INET,
   AF_INET6,
@@ -24,25 +28,58 @@ import {
 } from "./libc.ts";
 import type { Listener, OpenFailure, OpenResult } from "./open-result.ts";
 import { failure } from "./open-result.ts";
+import { setTcpOptions, type TcpSettings } from "./tcp-options.ts";
+import type { UnixSettings } from "./unix.ts";
 
-/** Opens all or none. */
+export type ListenSettings = TcpSettings & UnixSettings & Pick<Config, "ipv6Only">;
+
+export type OpenedListeners =
+  | { readonly ok: true; readonly listeners: readonly Listener[] }
+  | { readonly ok: false; readonly failure: OpenFailure };
+
+/** Opens all or none. `passed`: what `fd://NAME` may mean. */
 export async function openListeners(
   binds: readonly Bind[],
-  backlog: number,
-): Promise<
-  | { readonly ok: true; readonly listeners: readonly Listener[] }
-  | { readonly ok: false; readonly failure: OpenFailure }
-> {
+  settings: ListenSettings,
+  passed: readonly PassedSocket[] = [],
+): Promise<OpenedListeners> {
   const listeners: Listener[] = [];
   for (const bind of binds) {
-    const result = await openListener(bind, backlog, isV6Only(bind, binds));
-    if (!result.ok) {
-      closeListeners(listeners);
-      return result;
+    const ipv6Only = settings.ipv6Only || isV6Only(bind, binds);
+    for (const open of openersOf(bind, { ...settings, ipv6Only }, passed)) {
+      const opened = await open();
+      const result = opened.ok ? refuseTwice(opened, listeners) : opened;
+      if (!result.ok) {
+        closeListeners(listeners);
+        return result;
+      }
+      listeners.push({ ...result.listener, protocol: bind.protocol ?? "http" });
     }
-    listeners.push(result.listener);
   }
   return { ok: true, listeners };
+}
+
+/** A name that was passed may stand for several sockets, or for none. */
+function openersOf(
+  bind: Bind,
+  settings: ListenSettings,
+  passed: readonly PassedSocket[],
+): (() => OpenResult | Promise<OpenResult>)[] {
+  if (bind.kind !== "passed" && bind.kind !== "fd") return [() => openListener(bind, settings)];
+  const found = findPassed(bind, passed);
+  if (found.length > 0) return found.map((socket) => () => openPassed(socket));
+  return [() => ({ ok: false, failure: nothingPassed(formatAddress(bind).slice(5), passed) })];
+}
+
+/** A descriptor that has both a number and a name is one socket all the same. */
+function refuseTwice(result: OpenResult & { ok: true }, before: readonly Listener[]): OpenResult {
+  const { fd, passedAs } = result.listener;
+  if (!before.some((other) => other.fd === fd)) return result;
+  return failure(
+    "descriptor",
+    `${passedAs} is given twice, as fd://${fd}`,
+    "leave one of them out",
+  );
 }
 
 /** Their descriptors' numbers may be somebody else's by now. */
@@ -53,12 +90,12 @@ export function closeListeners(listeners: readonly Listener[]): void {
   for (const listener of listeners) {
     if (closed.has(listener)) continue;
     closed.add(listener);
-    listener.remove();
+    if (!isShared(listener)) listener.remove();
     closeSync(listener.fd);
   }
 }
 
-/** `[::]` takes IPv4 clients too, unless an IPv4 address of the same port is bound beside it. */
+/** Without ipv6-only `[::]` takes IPv4 clients too, unless an IPv4 address of the same port is bound beside it. */
 function isV6Only(bind: Bind, binds: readonly Bind[]): boolean {
   if (bind.kind !== "tcp") return false;
   const { port } = bind;
@@ -67,21 +104,23 @@ function isV6Only(bind: Bind, binds: readonly Bind[]): boolean {
   );
 }
 
+/** Makes a socket. */
 export async function openListener(
-  bind: Bind,
-  backlog: number,
-  v6Only: boolean = false,
+  bind: Exclude<Bind, { kind: "fd" | "passed" }>,
+  settings: ListenSettings,
 ): Promise<OpenResult> {
   switch (bind.kind) {
-    case "fd":
-      return openInherited(bind.fd);
+    case "abstract": {
+      const { openAbstract } = await import("./unix.ts");
+      return openAbstract(bind.name, settings.backlog);
+    }
     case "unix": {
       const { openUnix } = await import("./unix.ts");
-      return openUnix(bind.path, backlog);
+      return openUnix(bind.path, settings);
     }
     case "tcp": {
       const address = await resolveHost(bind.host, bind.port);
-      if (address !== null) return openTcp(bind, address, { backlog, v6Only });
+      if (address !== null) return openTcp(bind, address, settings);
       const remedy = "check the spelling, or bind an address of this machine";
       return failure("address", `the host ${bind.host} has no address`, remedy);
     }
@@ -112,7 +151,7 @@ function zoneNumber(zone: string | undefined): number {
 function openTcp(
   bind: Bind & { kind: "tcp" },
   address: IpAddress,
-  { backlog, v6Only }: { backlog: number; v6Only: boolean },
+  settings: ListenSettings,
 ): OpenResult | Promise<OpenResult> {
   const v6 = address.host.includes(":");
   const fd = streamSocket(v6 ? AF_INET6 : AF_INET);
@@ -123,14 +162,19 @@ function openTcp(
       : failure("system", `no socket can be made: ${reason}`, "see ulimit -n");
   }
   reuseAddress(fd);
-  if (v6) setV6Only(fd, v6Only);
+  if (v6) setV6Only(fd, settings.ipv6Only);
+  const refused = setTcpOptions(fd, settings);
+  if (refused !== null) {
+    closeSync(fd);
+    return failure("system", `this system refuses ${refused}`, "leave that setting out");
+  }
   const bound = bindTo(fd, encodeIp(address));
-  if (!bound || !listenOn(fd, backlog)) {
+  if (!bound || !listenOn(fd, settings.backlog)) {
     const reason = errno();
     closeSync(fd);
     return cannotListen(bind, reason);
   }
-  return listenerOf(fd, formatBind(bind));
+  return listenerOf(fd, formatBind(bind), null);
 }
 
 async function cannotListen(bind: Bind & { kind: "tcp" }, reason: string): Promise<OpenResult> {
@@ -165,22 +209,31 @@ async function cannotListen(bind: Bind & { kind: "tcp" }, reason: string): Promi
   }
 }
 
-function openInherited(fd: number): OpenResult {
+/** Takes a socket as it was made. */
+export function openPassed(socket: PassedSocket): OpenResult {
+  const { fd } = socket;
+  const name = passedName(socket);
   const state = socketState(fd);
-  if (state !== "listening") {
-    const what = {
-      "not-a-socket": "is not an open socket",
-      "not-a-stream": "is no stream socket",
-      "not-listening": "is a socket that does not listen",
-    }[state];
-    const remedy = "pass a listening socket, as systemd's socket units do (fd://3 is the first)";
-    return failure("descriptor", `fd://${fd} ${what}`, remedy);
+  if (state === "listening") {
+    makeOwn(fd);
+    return listenerOf(fd, name, name);
   }
-  makeOwn(fd);
-  return listenerOf(fd, `fd://${fd}`);
+  const who = name === `fd://${fd}` ? name : `${name} (descriptor ${fd})`;
+  const [what, remedy] = {
+    "not-a-socket": ["is not an open socket", "pass a listening socket (systemd: ListenStream=)"],
+    "not-a-stream": [
+      "is no stream socket (TCP or unix)",
+      "pass a listening one (systemd: ListenStream=); HTTP/3 opens its UDP port itself",
+    ],
+    "not-listening": [
+      "is a socket that does not listen",
+      "pass a listening one (systemd: Accept=no in the socket unit)",
+    ],
+  }[state] as [string, string];
+  return failure("descriptor", `${who} ${what}`, remedy);
 }
 
-function listenerOf(fd: number, name: string): OpenResult {
+function listenerOf(fd: number, name: string, passedAs: string | null): OpenResult {
   const bytes = socketName(fd);
   const local = bytes === null ? null : decodeAddress(bytes);
   if (local === null) {
@@ -191,5 +244,7 @@ function listenerOf(fd: number, name: string): OpenResult {
     );
   }
   const { kind, text: address, port } = local;
-  return { ok: true, listener: { fd, kind, address, port, redirectTo: null, remove: () => {} } };
+  const remove = (): void => {};
+  const made = { fd, kind, address, port, passedAs, remove };
+  return { ok: true, listener: { ...made, protocol: "http", redirectTo: null } };
 }

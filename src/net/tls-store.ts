@@ -30,6 +30,8 @@ export class TlsStore {
   readonly #options: TlsStoreOptions;
   readonly #poll: Timer;
   readonly #daily: Timer;
+  /** Each is named by a hash, and asked for by every connection. */
+  readonly #leafPaths = new WeakMap<Identity, string>();
   #stamps: string;
   /** A change has been seen, and the files may still be being written. */
   #changing = false;
@@ -51,7 +53,13 @@ export class TlsStore {
 
   /** The file of the private directory that holds the certificate which clients of this name have seen. */
   leafPath(serverName: string | null): string {
-    return leafPath(this.#options.directory, this.context.identity(serverName));
+    const identity = this.context.identity(serverName);
+    let path = this.#leafPaths.get(identity);
+    if (path === undefined) {
+      path = leafPath(this.#options.directory, identity);
+      this.#leafPaths.set(identity, path);
+    }
+    return path;
   }
 
   /** Reads everything again. */

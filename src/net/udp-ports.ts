@@ -9,7 +9,7 @@ import type { Listener, OpenFailure } from "./open-result.ts";
 /** What stands in the way of HTTP/3 beside these sockets, or null. */
 export function udpFailure(listeners: readonly Listener[]): OpenFailure | null {
   for (const listener of listeners) {
-    if (listener.kind !== "tcp") continue;
+    if (listener.kind !== "tcp" || listener.protocol !== "http") continue;
     const name = socketName(listener.fd);
     const error = name === null ? null : bindError(name);
     if (error !== null) return failureOf(error, listener);

@@ -1,44 +1,91 @@
 /**
  * Listening unix sockets. A file left by a server that is gone is replaced; a living server is
  * never displaced: the check, the removal and the bind happen under a lock on the directory, which
- * every Keelback takes.
+ * every Keelback takes. Nobody can connect before the file has its owner and mode, as it listens
+ * only then.
  */
-import { chmodSync, closeSync, lstatSync, openSync, statSync, unlinkSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  lchownSync,
+  lstatSync,
+  openSync,
+  statSync,
+  unlinkSync,
+} from "node:fs";
 import { dirname } from "node:path";
-import { encodeUnix, UNIX_PATH_BYTES_MAX } from "./address.ts";
+import type { Config } from "../config/config.ts";
+import { parseMode } from "../config/socket-file.ts";
+import { encodeAbstract, encodeUnix, UNIX_PATH_BYTES_MAX } from "./address.ts";
 import { AF_UNIX, bindTo, connectTo, errno, listenOn, lockFile, streamSocket } from "./libc.ts";
 import type { OpenResult } from "./open-result.ts";
 import { failure } from "./open-result.ts";
+import { resolveOwner } from "./owner.ts";
 
-/** As open as a port of this machine is: who must not connect is kept out by the directory. */
-const SOCKET_MODE = 0o666;
+export type UnixSettings = Pick<Config, "backlog" | "unixMode" | "unixOwner">;
 
-export function openUnix(path: string, backlog: number): OpenResult {
+/** Somebody else may lock the directory for long (systemd-tmpfiles(8) looks at such locks). */
+const LOCK_WAIT_MS = 5000;
+const LOCK_RETRY_MS = 10;
+
+export async function openUnix(path: string, settings: UnixSettings): Promise<OpenResult> {
   const bytes = Buffer.byteLength(path);
   if (bytes > UNIX_PATH_BYTES_MAX) {
     const text = `unix:${path} is ${bytes} bytes long; the system takes ${UNIX_PATH_BYTES_MAX}`;
     return failure("path-too-long", text, "choose a shorter path, or a relative one with --chdir");
   }
-  const lock = lockDirectory(dirname(path));
+  const lock = await lockDirectory(dirname(path));
   try {
     const complaint = removeStale(path);
-    return complaint ?? listenAt(path, backlog);
+    return complaint ?? listenAt(path, settings);
   } finally {
     if (lock !== null) closeSync(lock);
   }
 }
 
+/** Linux: a name instead of a file; it is gone with the last descriptor, and anybody of this machine may connect. */
+export function openAbstract(name: string, backlog: number): OpenResult {
+  if (process.platform !== "linux") {
+    const text = `unix:@${name} is an abstract socket, which only Linux has`;
+    return failure("address", text, "bind unix:PATH");
+  }
+  const fd = streamSocket(AF_UNIX);
+  if (fd < 0) return failure("system", `no socket can be made: ${errno()}`, "see ulimit -n");
+  if (bindTo(fd, encodeAbstract(name)) && listenOn(fd, backlog)) {
+    return { ok: true, listener: { ...NEW, fd, address: `@${name}`, remove: () => {} } };
+  }
+  const reason = errno();
+  closeSync(fd);
+  return reason === "EADDRINUSE"
+    ? failure("in-use", `unix:@${name} is in use by another program`, "choose another name")
+    : failure("system", `cannot listen on unix:@${name}: ${reason}`, "choose another name");
+}
+
+const NEW = {
+  kind: "unix",
+  port: 0,
+  protocol: "http",
+  redirectTo: null,
+  passedAs: null,
+} as const;
+
 /**
  * A directory that cannot be read or locked is used without: the race is small, the need is not.
  */
-function lockDirectory(directory: string): number | null {
+async function lockDirectory(directory: string): Promise<number | null> {
+  let fd: number;
   try {
-    const fd = openSync(directory, "r");
-    lockFile(fd);
-    return fd;
+    fd = openSync(directory, "r");
   } catch {
     return null;
   }
+  for (let waited = 0; waited < LOCK_WAIT_MS; waited += LOCK_RETRY_MS) {
+    if (lockFile(fd)) return fd;
+    if (errno() !== "EAGAIN") break;
+    await Bun.sleep(LOCK_RETRY_MS);
+  }
+  closeSync(fd);
+  return null;
 }
 
 function removeStale(path: string): OpenResult | null {
@@ -81,7 +128,7 @@ function knock(path: string): string {
   return reason === "ECONNREFUSED" || reason === "ENOENT" ? "dead" : reason;
 }
 
-function listenAt(path: string, backlog: number): OpenResult {
+function listenAt(path: string, settings: UnixSettings): OpenResult {
   const fd = streamSocket(AF_UNIX);
   if (fd < 0) return failure("system", `no socket can be made: ${errno()}`, "see ulimit -n");
   if (!bindTo(fd, encodeUnix(path))) {
@@ -89,16 +136,48 @@ function listenAt(path: string, backlog: number): OpenResult {
     closeSync(fd);
     return cannotBind(path, reason);
   }
-  chmodSync(path, SOCKET_MODE);
-  if (!listenOn(fd, backlog)) {
-    const reason = errno();
-    closeSync(fd);
-    return failure("system", `listening on unix:${path} failed: ${reason}`, "choose another path");
-  }
   const { dev, ino } = statSync(path);
   const remove = (): void => removeOwn(path, dev, ino);
-  const listener = { fd, kind: "unix", address: path, port: 0, redirectTo: null, remove } as const;
-  return { ok: true, listener };
+  const complaint = giveAway(path, settings) ?? listen(fd, path, settings.backlog);
+  if (complaint === null) return { ok: true, listener: { ...NEW, fd, address: path, remove } };
+  remove();
+  closeSync(fd);
+  return complaint;
+}
+
+function listen(fd: number, path: string, backlog: number): OpenResult | null {
+  if (listenOn(fd, backlog)) return null;
+  const text = `listening on unix:${path} failed: ${errno()}`;
+  return failure("system", text, "choose another path");
+}
+
+/** Owner first: to another user's file nobody but root can give a mode, and a new owner takes none away. */
+function giveAway(path: string, { unixMode, unixOwner }: UnixSettings): OpenResult | null {
+  try {
+    if (unixOwner !== null) {
+      const resolved = resolveOwner(unixOwner);
+      if ("complaint" in resolved) {
+        const text = `unix-owner: ${unixOwner} ${resolved.complaint}`;
+        return failure("permission", text, "name one that it has, or a number");
+      }
+      lchownSync(path, resolved.owner.uid, resolved.owner.gid);
+    }
+  } catch (error) {
+    const text = `unix-owner: unix:${path} cannot be given to ${unixOwner}: ${codeOf(error)}`;
+    const remedy = "start as root, or name a group that this user is in (--unix-owner :GROUP)";
+    return failure("permission", text, remedy);
+  }
+  try {
+    chmodSync(path, parseMode(unixMode) ?? 0);
+    return null;
+  } catch (error) {
+    const text = `unix-mode: unix:${path} cannot get mode ${unixMode}: ${codeOf(error)}`;
+    return failure("permission", text, "leave unix-owner out, or start as root");
+  }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }
 
 function cannotBind(path: string, reason: string): OpenResult {
@@ -118,6 +197,12 @@ function cannotBind(path: string, reason: string): OpenResult {
     default:
       return failure("system", text + reason, "choose another path");
   }
+}
+
+/** Removes the file that stands there now, as long as it is the same one. */
+export function fileRemover(path: string): () => void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  return found === undefined ? () => {} : () => removeOwn(path, found.dev, found.ino);
 }
 
 /** Only when the file is still ours: a successor may have replaced it. */

@@ -16,6 +16,11 @@ export interface AccessRecord {
   readonly startedAt: number;
   readonly queuedMs: number;
   readonly workerPid: number;
+  /** Not to be logged. */
+  readonly quiet?: boolean;
+  /** The client that a trusted proxy has named, or null. */
+  readonly clientNamed?: string | null;
+  /** The address at the other end of the connection. */
   client(): string;
   target(): string;
   /** A request field, or null. */
@@ -31,7 +36,8 @@ const COMBINED = '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s "%(f)s" "%(a)s"';
 const CLIENT_LEFT = 499;
 
 const ATOMS: Readonly<Record<string, Atom>> = {
-  h: (r) => r.client() || "-",
+  h: (r) => r.clientNamed ?? (r.client() || "-"),
+  "{c}a": (r) => r.client() || "-",
   l: () => "-",
   u: (r) => escape(userName(r.requestField("authorization"))),
   t: () => `[${clfTime(new Date())}]`,
@@ -71,7 +77,7 @@ export class AccessLog {
   }
 
   write(record: AccessRecord): void {
-    this.#sink.write(this.#render(record, performance.now()));
+    if (record.quiet !== true) this.#sink.write(this.#render(record, performance.now()));
   }
 }
 
@@ -104,7 +110,8 @@ function atom(name: string): Atom {
 function renderJson(r: AccessRecord, now: number): string {
   return JSON.stringify({
     time: new Date().toISOString(),
-    client: r.client(),
+    client: r.clientNamed ?? r.client(),
+    peer: r.client(),
     method: r.method,
     target: r.target(),
     protocol: protocol(r.version),

@@ -19,6 +19,8 @@ export interface Logger {
   error(message: string, fields?: LogFields): void;
   /** A line that somebody else wrote (a worker's output), whatever the level. */
   line(from: string, text: string): void;
+  /** Changes which messages are shown from now on. */
+  setLevel(level: LogLevel): void;
   /** Whether messages of this level are shown. */
   shows(level: LogLevel): boolean;
 }
@@ -72,15 +74,17 @@ export function createLogger(level: LogLevel, format: LogFormat, name: string = 
 }
 
 export function openLogger(options: LoggerOptions): Logger {
-  const { level, format, name = "", time = Date.now } = options;
+  const { format, name = "", time = Date.now } = options;
+  let { level } = options;
   const output = new Output(options.target ?? STDERR, (count) =>
     render({ level: "warning", name, message: `${count} log lines were dropped`, at: time() }),
   );
   const render = format === "json" ? renderJson : renderText;
   const writer = (of: LogLevel): Write => {
-    if (RANK[of] < RANK[level]) return () => {};
-    return (message, fields) =>
+    return (message, fields) => {
+      if (RANK[of] < RANK[level]) return;
       output.write(render({ level: of, name, message, at: time(), ...(fields && { fields }) }));
+    };
   };
   return {
     debug: writer("debug"),
@@ -88,6 +92,9 @@ export function openLogger(options: LoggerOptions): Logger {
     warning: writer("warning"),
     error: writer("error"),
     line: (from, text) => output.write(renderLine(format, from, text, time())),
+    setLevel: (to) => {
+      level = to;
+    },
     shows: (of) => RANK[of] >= RANK[level],
   };
 }

@@ -4,6 +4,7 @@
  * the hot path allocates nothing.
  */
 import type { ErrorCode } from "../core/errors.ts";
+import type { Forwarded } from "./forwarded.ts";
 
 export const ReadEvent = {
   /** Nothing more can be read from what was fed. */
@@ -47,8 +48,10 @@ export interface RequestHead {
   trailersOk: boolean;
   /** An Upgrade header that is named in Connection. */
   upgrade: boolean;
-  /** Header lines dropped by policy (underscores, Proxy). */
+  /** Header lines dropped by policy (underscores, Proxy, what only a trusted proxy may say). */
   dropped: number;
+  /** What a trusted proxy says about the request, or null. */
+  forwarded: Forwarded | null;
   /** The request target as received, latin-1 (for logs); made on demand. */
   target(): string;
   /** The value of a field by lower-case name as received, or null; slow, for logs. */

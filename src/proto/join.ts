@@ -3,9 +3,12 @@
  * "; " (RFC 9113 section 8.2.3 does the same for HTTP/1.1 applications). Linear in the size of the block, whatever the
  * number of repeats.
  */
+import { copyBytes } from "../core/bytes.ts";
+import type { HeadForm } from "./events.ts";
 import { ascii } from "./grammar.ts";
 
 const COOKIES = [ascii("HTTP_COOKIE\0"), ascii("cookie\0")] as const;
+const HOST_NAMES = { cgi: ascii("\0HTTP_HOST\0"), asgi: ascii("\0host\0") } as const;
 const COMMA = 44;
 const SEMICOLON = 59;
 const SPACE = 32;
@@ -63,4 +66,39 @@ function endOf(source: Uint8Array, value: number): number {
 
 function isCookie(source: Uint8Array, name: number): boolean {
   return COOKIES.some((cookie) => cookie.every((byte, i) => source[name + i] === byte));
+}
+
+/**
+ * Puts another value into the host field of `block[from..to)`, pairs `NUL name NUL value`, and gives the new end. Without such a field it
+ * becomes the last one. There must be room for it.
+ */
+export function replaceHost(
+  block: Uint8Array,
+  from: number,
+  to: number,
+  form: HeadForm,
+  host: string,
+): number {
+  const name = HOST_NAMES[form];
+  const value = ascii(host);
+  let at = from;
+  while (at < to && !startsWith(block, at, to, name)) at = pairEnd(block, at, to);
+  const rest = at < to ? pairEnd(block, at, to) : to;
+  const valueAt = at + name.length;
+  const end = valueAt + value.length;
+  block.copyWithin(end, rest, to);
+  copyBytes(name, 0, name.length, block, at);
+  copyBytes(value, 0, value.length, block, valueAt);
+  return end + to - rest;
+}
+
+/** The position of the NUL behind the pair at `at`, or `to`. */
+function pairEnd(block: Uint8Array, at: number, to: number): number {
+  const value = block.indexOf(0, at + 1) + 1;
+  const end = block.indexOf(0, value);
+  return end < 0 || end > to ? to : end;
+}
+
+function startsWith(block: Uint8Array, at: number, to: number, name: Uint8Array): boolean {
+  return to - at >= name.length && name.every((byte, i) => block[at + i] === byte);
 }

@@ -2,6 +2,7 @@
  * Header names that mean something to the engine, found by a perfect hash of the transformed name and one comparison;
  * and the set of names seen in one head, for CGI, where repeated names become one key.
  */
+import { startsWithAt } from "../core/bytes.ts";
 import { ascii, NAME_CGI, NAME_LOWER } from "./grammar.ts";
 
 export const Name = {
@@ -17,6 +18,8 @@ export const Name = {
   PROXY: 9,
   KEEP_ALIVE: 10,
   PROXY_CONNECTION: 11,
+  /** Says what a proxy has seen: forwarded.ts. */
+  FORWARDING: 12,
 } as const;
 /** Names from ORDINARY's successor up to this one may come once; a second one is refused. */
 export const SINGLE_NAME_MAX: number = Name.CONTENT_TYPE;
@@ -34,7 +37,34 @@ const SPECIAL_NAMES: readonly (readonly [NameCode, string])[] = [
   [Name.PROXY, "proxy"],
   [Name.KEEP_ALIVE, "keep-alive"],
   [Name.PROXY_CONNECTION, "proxy-connection"],
+  // Beside X-Forwarded-*: Forwarded, and what apps and their middlewares are known to take addresses, schemes and paths from.
+  [Name.FORWARDING, "forwarded"],
+  [Name.FORWARDING, "x-real-ip"],
+  [Name.FORWARDING, "x-client-ip"],
+  [Name.FORWARDING, "x-cluster-client-ip"],
+  [Name.FORWARDING, "client-ip"],
+  [Name.FORWARDING, "true-client-ip"],
+  [Name.FORWARDING, "cf-connecting-ip"],
+  [Name.FORWARDING, "fastly-client-ip"],
+  [Name.FORWARDING, "front-end-https"],
+  [Name.FORWARDING, "x-https"],
+  [Name.FORWARDING, "x-host"],
+  [Name.FORWARDING, "x-scheme"],
+  [Name.FORWARDING, "x-url-scheme"],
+  [Name.FORWARDING, "x-script-name"],
 ];
+const X_FORWARDED = "x-forwarded-";
+const FORWARDING_NAMES: ReadonlySet<string> = new Set(
+  SPECIAL_NAMES.flatMap(([code, name]) => (code === Name.FORWARDING ? [name] : [])),
+);
+
+/** Is this the name, in lower case, of a field in which a proxy says what it has seen? */
+export function isForwardingName(name: string): boolean {
+  return name.startsWith(X_FORWARDED) || FORWARDING_NAMES.has(name);
+}
+
+/** Where X-Forwarded-* differs from most other names. */
+const F_AT = X_FORWARDED.indexOf("f");
 
 /**
  * A hash of length and three bytes: a chain over all bytes would double the time a name takes. Crafted collisions cost
@@ -46,33 +76,50 @@ export function nameHash(bytes: Uint8Array, from: number, to: number): number {
   return length + bytes[from]! * 7 + middle * 31 + bytes[to - 1]! * 137;
 }
 
-const SLOTS = 256;
+const SLOTS = 2048;
 
 /** The special names in one of the two transformed spellings. */
 export class SpecialNames {
   readonly #codes = new Uint8Array(SLOTS);
-  readonly #spellings: Uint8Array[] = [];
+  readonly #spellings: (Uint8Array | undefined)[] = Array(SLOTS);
+  readonly #forwarded: Uint8Array;
+  readonly #f: number;
 
   constructor(transform: Uint8Array) {
+    const spell = (name: string): Uint8Array => ascii(name).map((byte) => transform[byte]! & 0x7f);
+    this.#forwarded = spell(X_FORWARDED);
+    this.#f = this.#forwarded[F_AT]!;
     for (const [code, name] of SPECIAL_NAMES) {
-      const spelling = ascii(name).map((byte) => transform[byte]! & 0x7f);
+      const spelling = spell(name);
       const slot = slotOf(nameHash(spelling, 0, spelling.length));
       if (this.#codes[slot] !== 0) throw new Error("special header names collide: enlarge SLOTS");
       this.#codes[slot] = code;
-      this.#spellings[code] = spelling;
+      this.#spellings[slot] = spelling;
     }
   }
 
   /** Which special name lies in `[from, to)` of bytes, whose hash is given; ORDINARY for any other. */
   find(bytes: Uint8Array, from: number, to: number, hash: number): NameCode {
-    const code = this.#codes[slotOf(hash)]! as NameCode;
-    if (code === Name.ORDINARY) return code;
-    const spelling = this.#spellings[code]!;
-    if (to - from !== spelling.length) return Name.ORDINARY;
-    for (let i = 0; i < spelling.length; i++) {
-      if (bytes[from + i] !== spelling[i]) return Name.ORDINARY;
-    }
-    return code;
+    const slot = slotOf(hash);
+    // X-Forwarded-* has no slot; one byte tells it from most others.
+    if (this.#codes[slot] === Name.ORDINARY && bytes[from + F_AT] !== this.#f) return Name.ORDINARY;
+    return this.#look(bytes, from, to, slot);
+  }
+
+  #look(bytes: Uint8Array, from: number, to: number, slot: number): NameCode {
+    const spelling = this.#spellings[slot];
+    const found =
+      spelling !== undefined &&
+      to - from === spelling.length &&
+      startsWithAt(bytes, from, spelling, spelling.length);
+    if (found) return this.#codes[slot]! as NameCode;
+    return this.#isForwarded(bytes, from, to) ? Name.FORWARDING : Name.ORDINARY;
+  }
+
+  /** `X-Forwarded-` and anything behind it. */
+  #isForwarded(bytes: Uint8Array, from: number, to: number): boolean {
+    const prefix = this.#forwarded;
+    return to - from > prefix.length && startsWithAt(bytes, from, prefix, prefix.length);
   }
 }
 

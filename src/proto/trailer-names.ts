@@ -1,4 +1,6 @@
 /** Which fields may come after a body, the same for every version of HTTP. */
+import { isForwardingName } from "./names.ts";
+
 /**
  * Fields that must not come after the body (RFC 9110 section 6.5.1): framing, routing, authentication, request
  * modifiers, content description, and what proxies are trusted for. They are left out.
@@ -14,11 +16,13 @@ const FORBIDDEN_TRAILERS: ReadonlySet<string> = new Set(
   ).split(" "),
 );
 /** Beginnings of names that proxies and browsers vouch for. */
-const FORBIDDEN_TRAILER_STARTS = ["x-forwarded-", "x-real-", "sec-", "access-control-"] as const;
+const FORBIDDEN_TRAILER_STARTS = ["x-real-", "sec-", "access-control-"] as const;
 
 /** Is a trailer field of this name (lower case) left out? */
 export function forbiddenTrailer(name: string): boolean {
   return (
-    FORBIDDEN_TRAILERS.has(name) || FORBIDDEN_TRAILER_STARTS.some((start) => name.startsWith(start))
+    FORBIDDEN_TRAILERS.has(name) ||
+    isForwardingName(name) ||
+    FORBIDDEN_TRAILER_STARTS.some((start) => name.startsWith(start))
   );
 }

@@ -22,6 +22,16 @@ export interface AppFacts {
   readonly freeThreaded: boolean;
 }
 
+/** Before any of them has spoken. */
+export const NO_FACTS: AppFacts = {
+  interface: "",
+  found: "",
+  loop: "",
+  threads: 0,
+  python: "",
+  freeThreaded: false,
+};
+
 export interface ConversationOwner {
   heard(facts: Partial<AppFacts>): void;
   knows(worker: number): boolean;

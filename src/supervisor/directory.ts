@@ -3,13 +3,14 @@
  * user alone. Made at start, removed at exit. What a killed server has left behind is removed by
  * the next one: its lifeline is held by nobody.
  */
-import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, type Stats, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UNIX_PATH_BYTES_MAX } from "../net/address.ts";
 import { holdLifeline, isHeld } from "../net/lifeline.ts";
 
-const PREFIX = "keelback-";
+/** How the names of these directories begin. */
+export const DIRECTORY_PREFIX = "keelback-";
 /** Younger ones may be in the making. */
 const LEFT_BEHIND_MS = 10_000;
 /** The longest name inside: `board-` names are no sockets. */
@@ -18,6 +19,8 @@ const LONGEST_SOCKET_NAME = "control.sock";
 export interface PrivateDirectory {
   readonly path: string;
   readonly control: string;
+  /** For `keelback ctl`. */
+  readonly ctl: string;
   readonly log: string;
   readonly lifeline: string;
   edge(index: number): string;
@@ -34,6 +37,7 @@ export function makePrivateDirectory(runtimeDirectory: string | undefined): Priv
   return {
     path,
     control: join(path, "control.sock"),
+    ctl: join(path, "ctl.sock"),
     log: join(path, "log.sock"),
     lifeline,
     edge: (index) => join(path, `edge-${index}.sock`),
@@ -52,14 +56,14 @@ export function makePrivateDirectory(runtimeDirectory: string | undefined): Priv
 function makeIn(bases: readonly string[]): string {
   const complaints: string[] = [];
   for (const base of bases) {
-    const longest = join(base, `${PREFIX}XXXXXX`, LONGEST_SOCKET_NAME);
+    const longest = join(base, `${DIRECTORY_PREFIX}XXXXXX`, LONGEST_SOCKET_NAME);
     if (Buffer.byteLength(longest) > UNIX_PATH_BYTES_MAX) {
       complaints.push(`${base} is too long for a socket in it`);
       continue;
     }
     try {
       removeLeftBehind(base);
-      return mkdtempSync(join(base, PREFIX));
+      return mkdtempSync(join(base, DIRECTORY_PREFIX));
     } catch (error) {
       complaints.push(error instanceof Error ? error.message : String(error));
     }
@@ -67,11 +71,20 @@ function makeIn(bases: readonly string[]): string {
   throw new Error(`no private directory can be made: ${complaints.join("; ")}; set TMPDIR`);
 }
 
+/** Another user's directory is none of ours. */
+function lifelineIn(path: string): Stats | undefined {
+  try {
+    return statSync(join(path, "lifeline"), { throwIfNoEntry: false });
+  } catch {
+    return undefined;
+  }
+}
+
 function removeLeftBehind(base: string): void {
   for (const name of readdirSync(base)) {
-    if (!name.startsWith(PREFIX)) continue;
+    if (!name.startsWith(DIRECTORY_PREFIX)) continue;
     const path = join(base, name);
-    const lifeline = statSync(join(path, "lifeline"), { throwIfNoEntry: false });
+    const lifeline = lifelineIn(path);
     if (lifeline?.isFIFO() !== true || lifeline.uid !== process.getuid?.()) continue;
     if (Date.now() - lifeline.ctimeMs < LEFT_BEHIND_MS || isHeld(join(path, "lifeline"))) continue;
     rmSync(path, { recursive: true, force: true });

@@ -8,12 +8,14 @@ import type { Subprocess } from "bun";
 import type { Clock } from "../core/clock.ts";
 import type { Config } from "../config/config.ts";
 import type { Listener } from "../net/open-result.ts";
-import type { Logger } from "../observe/log.ts";
+import type { Logger, LogLevel } from "../observe/log.ts";
+import type { EdgeStats } from "./edge-load.ts";
 import { retryDelay, STABLE_MS } from "./lifecycle.ts";
 
 /** Edges that end before they listen, in a row, before the first one has: the start has failed. */
 const FIRST_STARTS_MAX = 3;
 const FIRST_DESCRIPTOR = 3;
+const STATS_MS = 1000;
 
 export interface StuckReport {
   readonly worker: number;
@@ -41,6 +43,11 @@ export interface EdgesOwner {
   /** Nothing of this worker is open in any edge. */
   drained(worker: number): void;
   stuck(report: StuckReport): void;
+  /** Every edge has this worker. */
+  linked(worker: number): void;
+  /** It has had its number of requests. */
+  worn(worker: number): void;
+  edgeStats(index: number, stats: EdgeStats): void;
   /** All have ended after stop(). */
   edgesStopped(): void;
   /** The first edge cannot be started. */
@@ -49,9 +56,9 @@ export interface EdgesOwner {
 
 type FromEdge =
   | { readonly t: "listening" | "stopped" }
-  | { readonly t: "link-up" | "link-down" | "drained"; readonly worker: number }
+  | { readonly t: "link-up" | "link-down" | "drained" | "recycle"; readonly worker: number }
   | ({ readonly t: "stuck" } & StuckReport)
-  | { readonly t: "stats" };
+  | ({ readonly t: "stats" } & EdgeStats);
 
 type EdgeProcess = Subprocess<"ignore", "inherit", "inherit">;
 
@@ -64,6 +71,8 @@ interface EdgeSlot {
   failures: number;
   timer: Timer | null;
   readonly links: Set<number>;
+  /** They wait for its stats. */
+  readonly askers: ((stats: EdgeStats) => void)[];
 }
 
 export class Edges {
@@ -74,6 +83,9 @@ export class Edges {
   readonly #draining = new Map<number, Set<EdgeSlot>>();
   #config: Config;
   #everListened = false;
+  #ready = true;
+  /** Since somebody has changed it. */
+  #logLevel: LogLevel | null = null;
   #stopping = false;
 
   constructor(options: EdgesOptions, owner: EdgesOwner) {
@@ -89,6 +101,7 @@ export class Edges {
       failures: 0,
       timer: null,
       links: new Set<number>(),
+      askers: [],
     }));
   }
 
@@ -128,16 +141,45 @@ export class Edges {
     this.#broadcast({ t: "no-workers", reason });
   }
 
+  /** `edgeStats` gets what they say. */
+  askStats(): void {
+    this.#broadcast({ t: "stats" });
+  }
+
   reopenLogs(): void {
     this.#broadcast({ t: "reopen-logs" });
   }
 
+  /** What each edge says of itself; one that does not answer in time is left out. */
+  async stats(): Promise<EdgeStats[]> {
+    const asked = this.#slots.filter(({ listening }) => listening);
+    const answers = asked.map((slot) => {
+      const { promise, resolve } = Promise.withResolvers<EdgeStats | null>();
+      slot.askers.push(resolve);
+      setTimeout(resolve, STATS_MS, null).unref();
+      this.#send(slot, { t: "stats" });
+      return promise;
+    });
+    return (await Promise.all(answers)).filter((stats) => stats !== null);
+  }
+
+  /** Not ready: balancers are told to send their clients elsewhere; all are served as before. */
+  setReady(ready: boolean): void {
+    this.#ready = ready;
+    this.#broadcast({ t: "ready", ready });
+  }
+
+  setLogLevel(logLevel: LogLevel): void {
+    this.#logLevel = logLevel;
+    this.#broadcast({ t: "log-level", logLevel });
+  }
+
   /** They stop accepting and end when what runs is done, at the latest at the deadline. */
-  stop(deadlineMs: number): void {
+  stop(deadlineMs: number, lingerMs: number): void {
     if (this.#stopping) return;
     this.#stopping = true;
     for (const slot of this.#slots) if (slot.timer !== null) clearTimeout(slot.timer);
-    this.#broadcast({ t: "stop", deadlineMs });
+    this.#broadcast({ t: "stop", deadlineMs, lingerMs });
     this.#checkStopped();
   }
 
@@ -160,6 +202,8 @@ export class Edges {
     rmSync(slot.path, { force: true });
     const child: EdgeProcess = Bun.spawn([...command], {
       stdio: ["ignore", "inherit", "inherit", ...listeners.map(({ fd }) => fd)],
+      // Else it would be the environment of the start, with what has been taken out of it since (LISTEN_FDS).
+      env: { ...process.env },
       detached: true,
       ipc: (message) => this.#receive(slot, message as FromEdge),
       onExit: (exited, status, signal) => {
@@ -176,13 +220,16 @@ export class Edges {
       t: "config",
       config: this.#config,
       index: slot.index,
-      listeners: listeners.map(({ kind, address, redirectTo }, at) => {
-        return { fd: FIRST_DESCRIPTOR + at, kind, address, redirectTo };
+      listeners: listeners.map(({ kind, address, protocol, redirectTo }, at) => {
+        return { fd: FIRST_DESCRIPTOR + at, kind, address, protocol, redirectTo };
       }),
       socketPath: slot.path,
       lifelinePath: lifeline,
       descriptorsMax,
     });
+    if (!this.#ready) this.#send(slot, { t: "ready", ready: false });
+    const logLevel = this.#logLevel;
+    if (logLevel !== null) this.#send(slot, { t: "log-level", logLevel });
   }
 
   #receive(slot: EdgeSlot, message: FromEdge): void {
@@ -194,6 +241,7 @@ export class Edges {
         break;
       case "link-up":
         slot.links.add(message.worker);
+        if (this.#haveAll(message.worker)) this.#owner.linked(message.worker);
         break;
       case "link-down":
         slot.links.delete(message.worker);
@@ -205,10 +253,20 @@ export class Edges {
       case "stuck":
         this.#owner.stuck(message);
         break;
-      case "stopped":
+      case "recycle":
+        this.#owner.worn(message.worker);
+        break;
       case "stats":
+        this.#owner.edgeStats(slot.index, message);
+        for (const resolve of slot.askers.splice(0)) resolve(message);
+        break;
+      case "stopped":
         break;
     }
+  }
+
+  #haveAll(worker: number): boolean {
+    return this.#slots.every(({ listening, links }) => !listening || links.has(worker));
   }
 
   #settleDrain(worker: number, slot: EdgeSlot): void {

@@ -1,93 +1,43 @@
 /**
- * All workers: a fixed number of slots, each of which is to have a serving worker. Pure: told what
- * happened and when, it answers what is to be done. Invariants: while running, every slot has a
- * worker or a time at which it is tried again; workers of a new generation take over only when all
- * of them are ready; a generation that fails leaves the old one as it is; the first generation is
- * never retried before one of its workers has been ready.
+ * All workers: slots, each of which is to have a serving worker, and at times a successor for it.
+ * Pure: told what happened and when, it answers what is to be done. Invariants: while running,
+ * every slot has a worker or a time at which it is tried again; a worker of a new generation serves
+ * only when the first batch of them (all, unless the overlap is bounded) is ready; a generation
+ * that fails before leaves the old one as it is; a worker leaves for another one only when that one
+ * is ready and the edges have it; the first generation is never retried before it has been ready.
  */
-import { failureOf, NEVER_READY } from "./failure.ts";
+import { makeSlots } from "./crew.ts";
+import type { FleetEffect, FleetOptions, Phase, WorkerView } from "./crew.ts";
+import type { RecycleReason, Slot, Worker } from "./crew.ts";
+import { NEVER_READY } from "./failure.ts";
 import type { Failure } from "./failure.ts";
-import type {
-  Transition,
-  WorkerAction,
-  WorkerEvent,
-  WorkerLimits,
-  WorkerState,
-} from "./lifecycle.ts";
-import { retryDelay, SPAWNED, STABLE_MS, step } from "./lifecycle.ts";
+import type { WorkerEvent } from "./lifecycle.ts";
+import { retryDelay, STABLE_MS } from "./lifecycle.ts";
+import { surplus } from "./recycling.ts";
+import { Roster } from "./roster.ts";
 
-export type FleetEffect =
-  | { readonly do: "fork"; readonly worker: number; readonly generation: number }
-  | { readonly do: WorkerAction; readonly worker: number }
-  /** The first generation is up, or as much of it as can be. */
-  | { readonly do: "serving" }
-  /** No worker of the first generation came up. */
-  | { readonly do: "give-up"; readonly failure: Failure }
-  | { readonly do: "reloaded"; readonly generation: number }
-  | { readonly do: "reload-failed"; readonly generation: number; readonly failure: Failure }
-  /** A slot lost its worker and is tried again after the delay. */
-  | { readonly do: "retry"; readonly failure: Failure | null; readonly delayMs: number }
-  /** Nothing runs and nothing is starting. */
-  | { readonly do: "starved" }
-  /** Stopping: the last process is gone. */
-  | { readonly do: "empty" };
-
-export interface FleetOptions {
-  readonly count: number;
-  readonly limits: WorkerLimits;
-}
-
-export type Phase = "idle" | "starting" | "failed" | "running" | "stopping";
-
-export interface WorkerView {
-  readonly id: number;
-  readonly generation: number;
-  readonly state: WorkerState;
-}
-
-interface Worker {
-  readonly id: number;
-  readonly slot: Slot;
-  readonly generation: number;
-  state: WorkerState;
-  deadline: number;
-  readyAt: number | null;
-  failure: Failure | null;
-}
-
-interface Slot {
-  /** Of the serving generation. */
-  worker: Worker | null;
-  /** Of the generation that is to take over. */
-  successor: Worker | null;
-  failures: number;
-  retryAt: number | null;
-}
-
-/** A slot that is tried again within this time is worth waiting for. */
-const SOON_MS = 1000;
+/** An edge that starts anew is not waited for longer. */
+const LINK_MS_MAX = 1000;
 
 export class Fleet {
-  /** Those beyond the count are for a larger generation that is starting. */
-  #slots: Slot[];
+  readonly #roster: Roster;
+  /** Slots beyond these are for a larger generation that is starting. */
   #count: number;
   #pendingCount = 0;
-  #limits: WorkerLimits;
-  readonly #workers = new Map<number, Worker>();
-  #effects: FleetEffect[] = [];
+  /** So many there shall be: now, and when the pending generation serves. */
+  #target: number;
+  #pendingTarget = 0;
   #phase: Phase = "idle";
   #generation = 0;
   #pending: number | null = null;
   /** The first one: those of the other workers are the same. */
   #startFailure: Failure | null = null;
-  #lastId = 0;
   #starved = false;
-  #now = 0;
 
-  constructor(options: FleetOptions) {
+  constructor(options: FleetOptions, random: () => number = Math.random) {
+    this.#roster = new Roster(options, random);
     this.#count = options.count;
-    this.#limits = options.limits;
-    this.#slots = makeSlots(options.count);
+    this.#target = options.count;
   }
 
   get phase(): Phase {
@@ -104,64 +54,98 @@ export class Fleet {
     return this.#pending;
   }
 
+  /** How many workers there shall be. */
+  get target(): number {
+    return this.#target;
+  }
+
   get workers(): readonly WorkerView[] {
-    return [...this.#workers.values()];
+    return this.#roster.all();
   }
 
   worker(id: number): WorkerView | null {
-    return this.#workers.get(id) ?? null;
+    return this.#roster.workers.get(id) ?? null;
   }
 
   /** When `tick` is to be called next; Infinity: not needed. */
   deadline(): number {
-    let first = Infinity;
-    for (const { deadline } of this.#workers.values()) first = Math.min(first, deadline);
-    for (const { retryAt } of this.#slots) first = Math.min(first, retryAt ?? Infinity);
-    return first;
+    return this.#roster.deadline();
   }
 
   start(generation: number, now: number): FleetEffect[] {
     return this.#run(now, () => {
       this.#phase = "starting";
       this.#startFailure = null;
-      this.#generation = generation;
-      for (const slot of this.#slots) slot.worker = this.#spawn(slot, generation);
+      this.#spawnAll(generation);
     });
   }
 
   /**
-   * Replaces all workers when every new one is ready. A reload under way is given up for this one.
-   * The limits count from now on, for old workers too.
+   * Replaces all workers, as soon as the first of the new ones are ready (see `overlap`). A reload
+   * under way is given up for this one. The limits count from now on, for old workers too.
    */
   reload(generation: number, now: number, wanted?: FleetOptions): FleetEffect[] {
     if (this.#phase === "stopping" || this.#phase === "idle") return [];
-    const count = wanted?.count ?? this.#count;
-    this.#limits = wanted?.limits ?? this.#limits;
+    const count = wanted?.count ?? this.#target;
+    this.#roster.options = wanted ?? this.#roster.options;
     if (this.#phase === "failed") {
       this.#resize(count);
       return this.start(generation, now);
     }
     return this.#run(now, () => {
       if (this.#phase === "starting") {
-        for (const slot of this.#slots) this.#discard(slot.worker);
-        this.#resize(count);
-        this.#generation = generation;
-        for (const slot of this.#slots) slot.worker = this.#spawn(slot, generation);
-        return;
+        if (!this.#roster.slots.some(({ worker }) => worker?.state === "ready")) {
+          for (const slot of this.#roster.slots) this.#discard(slot.worker);
+          this.#resize(count);
+          return this.#spawnAll(generation);
+        }
+        this.#serve();
       }
       this.#dropSuccessors();
       this.#pending = generation;
       this.#pendingCount = count;
-      this.#slots.push(...makeSlots(count - this.#slots.length));
-      for (const slot of this.#slots.slice(0, count)) {
-        slot.successor = this.#spawn(slot, generation);
-      }
+      this.#pendingTarget = count;
+      this.#roster.slots.push(...makeSlots(count - this.#roster.slots.length));
+    });
+  }
+
+  /** So many workers there shall be; a reload under way comes first. */
+  scale(count: number, now: number): FleetEffect[] {
+    return this.#run(now, () => {
+      this.#target = Math.max(1, count);
+      this.#pendingTarget = this.#target;
+    });
+  }
+
+  /** No worker at all, until a reload or scale() wants some. */
+  rest(now: number): FleetEffect[] {
+    return this.#run(now, () => {
+      this.#target = 0;
+      this.#pendingTarget = 0;
+    });
+  }
+
+  /** A worker that serves is to be replaced when its successor is ready. */
+  recycle(id: number, why: RecycleReason, now: number): FleetEffect[] {
+    return this.#run(now, () => {
+      const worker = this.#roster.workers.get(id);
+      if (worker !== undefined) this.#roster.wear(worker, why);
+    });
+  }
+
+  /** The edges have this worker. */
+  linked(id: number, now: number): FleetEffect[] {
+    return this.#run(now, () => {
+      const worker = this.#roster.workers.get(id);
+      if (worker === undefined) return;
+      worker.linked = true;
+      if (worker.takesOverAt < Infinity) this.#takeOver(worker.slot);
     });
   }
 
   /** Something happened to a worker. Unknown workers are none of ours: nothing is done. */
   event(id: number, event: WorkerEvent, now: number, failure?: Failure): FleetEffect[] {
-    const worker = this.#workers.get(id);
+    const worker = this.#roster.workers.get(id);
     if (worker === undefined) return [];
     return this.#run(now, () => this.#step(worker, event, failure));
   }
@@ -169,7 +153,7 @@ export class Fleet {
   /** The zygote of a generation is gone: what it was asked to fork will not come. */
   zygoteGone(generation: number, now: number, failure?: Failure): FleetEffect[] {
     return this.#run(now, () => {
-      for (const worker of [...this.#workers.values()]) {
+      for (const worker of this.#roster.all()) {
         if (worker.generation !== generation || worker.state !== "spawning") continue;
         this.#step(worker, "gone", failure);
       }
@@ -181,7 +165,7 @@ export class Fleet {
     return this.#run(now, () => {
       this.#phase = "stopping";
       this.#dropSuccessors();
-      for (const slot of this.#slots) slot.retryAt = null;
+      for (const slot of this.#roster.slots) slot.retryAt = null;
     });
   }
 
@@ -189,87 +173,63 @@ export class Fleet {
   end(how: "stop" | "kill", now: number): FleetEffect[] {
     return this.#run(now, () => {
       this.#phase = "stopping";
-      for (const slot of this.#slots) slot.retryAt = null;
-      for (const worker of [...this.#workers.values()]) this.#step(worker, how);
-      if (this.#workers.size === 0) this.#effects.push({ do: "empty" });
+      for (const slot of this.#roster.slots) slot.retryAt = null;
+      for (const worker of this.#roster.all()) this.#step(worker, how);
+      if (this.#roster.workers.size === 0) this.#roster.push({ do: "empty" });
     });
   }
 
   tick(now: number): FleetEffect[] {
     return this.#run(now, () => {
-      for (const worker of [...this.#workers.values()]) {
+      for (const worker of this.#roster.all()) {
         if (worker.deadline <= now) this.#step(worker, "late");
+        if (worker.takesOverAt <= now) this.#takeOver(worker.slot);
+        if (worker.wornAt <= now) this.#roster.wear(worker, "lifetime");
       }
-      for (const slot of this.#slots) {
+      for (const slot of this.#roster.slots) {
         if (slot.retryAt === null || slot.retryAt > now) continue;
         slot.retryAt = null;
-        slot.worker = this.#spawn(slot, this.#generation);
+        slot.worker = this.#roster.spawn(slot, this.#generation);
       }
     });
   }
 
   #run(now: number, change: () => void): FleetEffect[] {
-    this.#now = now;
+    this.#roster.now = now;
     change();
+    if (this.#phase === "running") this.#advance();
     this.#checkStarved();
-    const effects = this.#effects;
-    this.#effects = [];
-    return effects;
+    return this.#roster.takeEffects();
   }
 
-  #spawn(slot: Slot, generation: number): Worker {
-    this.#lastId += 1;
-    const worker: Worker = {
-      id: this.#lastId,
-      slot,
-      generation,
-      state: SPAWNED.to,
-      deadline: this.#deadlineOf(SPAWNED),
-      readyAt: null,
-      failure: null,
-    };
-    this.#workers.set(worker.id, worker);
-    this.#effects.push({ do: "fork", worker: worker.id, generation });
-    return worker;
-  }
-
-  #deadlineOf({ within }: Transition): number {
-    return within === undefined ? Infinity : this.#now + this.#limits[within];
+  #spawnAll(generation: number): void {
+    this.#generation = generation;
+    for (const slot of this.#roster.slots) slot.worker = this.#roster.spawn(slot, generation);
   }
 
   #step(worker: Worker, event: WorkerEvent, failure?: Failure): void {
-    const transition = step(worker.state, event);
-    if (transition === null) return;
-    const before = worker.state;
-    if (worker.readyAt === null) worker.failure ??= failure ?? failureOf(before, event);
-    worker.state = transition.to;
-    worker.deadline = this.#deadlineOf(transition);
-    if (transition.action !== undefined) {
-      this.#effects.push({ do: transition.action, worker: worker.id });
-    }
-    if (transition.to === "ready") this.#becameReady(worker);
-    if (transition.to === "exited") this.#ended(worker);
+    if (!this.#roster.move(worker, event, failure)) return;
+    if (worker.state === "ready") this.#becameReady(worker);
+    if (worker.state === "exited") this.#ended(worker);
   }
 
   #becameReady(worker: Worker): void {
-    worker.readyAt = this.#now;
-    worker.failure = null;
     this.#starved = false;
     if (this.#phase === "starting") this.#settleStart();
-    else if (worker.slot.successor === worker) this.#takeOver();
+    else if (worker.slot.successor === worker) this.#succeeds(worker);
   }
 
   #ended(worker: Worker): void {
-    this.#workers.delete(worker.id);
-    const { slot } = worker;
+    const { slot, failure } = worker;
     if (this.#phase === "stopping") {
       if (slot.worker === worker) slot.worker = null;
-      if (this.#workers.size === 0) this.#effects.push({ do: "empty" });
+      if (this.#roster.workers.size === 0) this.#roster.push({ do: "empty" });
     } else if (slot.successor === worker) {
-      this.#failReload(worker.failure ?? NEVER_READY);
+      if (this.#pending === null) this.#successorLost(slot, failure ?? NEVER_READY);
+      else this.#failReload(failure ?? NEVER_READY);
     } else if (slot.worker === worker) {
       slot.worker = null;
-      if (this.#phase === "starting") this.#settleStart(worker.failure ?? NEVER_READY);
+      if (this.#phase === "starting") this.#settleStart(failure ?? NEVER_READY);
       else this.#lost(worker);
     }
   }
@@ -277,72 +237,151 @@ export class Fleet {
   /** The start is over when each worker is ready or gone, and failed when all are gone. */
   #settleStart(failure?: Failure): void {
     this.#startFailure ??= failure ?? null;
-    const settled = this.#slots.every(({ worker }) => worker === null || worker.readyAt !== null);
-    if (!settled) return;
-    if (this.#slots.every(({ worker }) => worker === null)) {
+    const { slots } = this.#roster;
+    if (!slots.every(({ worker }) => worker === null || worker.readyAt !== null)) return;
+    if (slots.every(({ worker }) => worker === null)) {
       this.#phase = "failed";
-      this.#effects.push({ do: "give-up", failure: this.#startFailure ?? NEVER_READY });
+      this.#roster.push({ do: "give-up", failure: this.#startFailure ?? NEVER_READY });
       return;
     }
+    this.#serve();
+  }
+
+  #serve(): void {
     this.#phase = "running";
-    this.#effects.push({ do: "serving" });
-    for (const slot of this.#slots) {
+    this.#roster.push({ do: "serving" });
+    for (const slot of this.#roster.slots) {
       if (slot.worker === null) this.#retryLater(slot, this.#startFailure);
     }
   }
 
   #lost({ slot, readyAt, failure }: Worker): void {
-    if (readyAt !== null && this.#now - readyAt >= STABLE_MS) slot.failures = 0;
-    this.#retryLater(slot, failure);
+    if (readyAt !== null && this.#roster.now - readyAt >= STABLE_MS) slot.failures = 0;
+    if (slot.successor === null || this.#pending !== null) return this.#retryLater(slot, failure);
+    slot.failures += 1;
+    slot.worker = slot.successor;
+    slot.worker.takesOverAt = Infinity;
+    slot.successor = null;
   }
 
   #retryLater(slot: Slot, failure: Failure | null): void {
     const delayMs = retryDelay(slot.failures);
     slot.failures += 1;
-    slot.retryAt = this.#now + delayMs;
-    this.#effects.push({ do: "retry", failure, delayMs });
+    slot.retryAt = this.#roster.now + delayMs;
+    this.#roster.push({ do: "retry", failure, delayMs });
   }
 
-  #takeOver(): void {
-    const taking = this.#slots.slice(0, this.#pendingCount);
-    if (taking.some(({ successor }) => successor?.state !== "ready")) return;
-    const generation = this.#pending ?? this.#generation;
-    const old: Worker[] = [];
-    for (const slot of this.#slots) {
-      if (slot.worker !== null) old.push(slot.worker);
-      slot.worker = slot.successor;
-      slot.successor = null;
-      slot.failures = 0;
-      slot.retryAt = null;
+  /** Starts what is to be started, as far as there is room. */
+  #advance(): void {
+    if (this.#pending !== null) return this.#advanceReload(this.#pending);
+    this.#fit();
+    for (const slot of this.#roster.toReplace(this.#generation, this.#target)) {
+      slot.successor = this.#roster.spawn(slot, this.#generation);
+      if (slot.worker === null) continue;
+      const { id: worker, why } = slot.worker;
+      this.#roster.push({ do: "recycle", worker, successor: slot.successor.id, why });
     }
-    this.#resize(this.#pendingCount);
+  }
+
+  #advanceReload(generation: number): void {
+    const roster = this.#roster;
+    const batch = Math.min(roster.overlap, this.#pendingCount);
+    const free = Math.min(batch - roster.successors.length, roster.overlap - roster.extra);
+    const slots = roster.slots.slice(0, this.#pendingCount);
+    const waiting = slots.filter(({ successor }) => successor === null);
+    for (const slot of waiting.slice(0, Math.max(0, free))) {
+      slot.successor = roster.spawn(slot, generation);
+    }
+  }
+
+  #succeeds(worker: Worker): void {
+    if (this.#pending === null) {
+      worker.takesOverAt = this.#roster.now + LINK_MS_MAX;
+      return;
+    }
+    const batch = Math.min(this.#roster.overlap, this.#pendingCount);
+    const ready = this.#roster.successors.filter(({ state }) => state === "ready").length;
+    if (ready >= batch) this.#generationServes(this.#pending);
+  }
+
+  /** Nobody should get the old code any more: its workers leave as soon as their successors come. */
+  #generationServes(generation: number): void {
     this.#generation = generation;
     this.#pending = null;
-    this.#effects.push({ do: "reloaded", generation });
-    // All at once: the new workers can carry the load, and nobody should get the old code any more.
-    for (const worker of old) this.#step(worker, "drain");
+    this.#target = this.#pendingTarget;
+    this.#roster.push({ do: "reloaded", generation });
+    this.#count = this.#roster.slots.length;
+    for (const slot of this.#roster.slots) {
+      // Old code that is only starting is not needed any more.
+      if (slot.worker?.readyAt === null) this.#step(slot.worker, "kill");
+      slot.failures = 0;
+      slot.wear = 0;
+      slot.retryAt = null;
+      const { worker, successor } = slot;
+      if (successor !== null) successor.takesOverAt = this.#roster.now + LINK_MS_MAX;
+      if (worker !== null) {
+        worker.dueAt = this.#roster.now;
+        worker.why = "reload";
+      } else if (successor === null) slot.worker = this.#roster.spawn(slot, generation);
+      else this.#takeOver(slot);
+    }
+  }
+
+  #takeOver(slot: Slot): void {
+    const { worker: old, successor } = slot;
+    if (successor === null) return;
+    slot.worker = successor;
+    slot.successor = null;
+    slot.failures = 0;
+    successor.takesOverAt = Infinity;
+    if (old === null) return;
+    slot.wear = old.early ? slot.wear + 1 : 0;
+    this.#step(old, "drain");
+  }
+
+  /** The worker that was to be replaced serves on; it is tried again. */
+  #successorLost(slot: Slot, failure: Failure): void {
+    slot.successor = null;
+    const { worker } = slot;
+    if (worker === null) return this.#retryLater(slot, failure);
+    const delayMs = retryDelay(++slot.failures);
+    worker.dueAt = this.#roster.now + delayMs;
+    this.#roster.push({ do: "recycle-failed", worker: worker.id, failure, delayMs });
   }
 
   #failReload(failure: Failure): void {
     const generation = this.#pending ?? this.#generation;
     this.#dropSuccessors();
-    this.#effects.push({ do: "reload-failed", generation, failure });
+    this.#roster.push({ do: "reload-failed", generation, failure });
   }
 
+  /** Those that the edges may have already finish what they got; the others have never served. */
   #dropSuccessors(): void {
+    const connected = this.#pending === null;
     this.#pending = null;
-    for (const slot of this.#slots) {
+    for (const slot of this.#roster.slots) {
       const { successor } = slot;
       slot.successor = null;
-      this.#discard(successor);
+      if (connected && successor?.state === "ready") this.#step(successor, "drain");
+      else this.#discard(successor);
     }
     this.#resize(this.#count);
   }
 
-  /** The slots that go must be empty by now. */
+  /** As many slots as there shall be. */
+  #fit(): void {
+    const roster = this.#roster;
+    const before = roster.slots.length;
+    const leaving = roster.remove(surplus(roster.slots, this.#target));
+    for (const worker of leaving) this.#step(worker, "drain");
+    this.#resize(Math.max(this.#target, roster.slots.length));
+    for (const slot of roster.slots.slice(before))
+      slot.worker = roster.spawn(slot, this.#generation);
+  }
+
   #resize(count: number): void {
     this.#count = count;
-    this.#slots = [...this.#slots.slice(0, count), ...makeSlots(count - this.#slots.length)];
+    this.#roster.resize(count);
   }
 
   /** Ends a worker that has never served, or no longer belongs to its slot. */
@@ -354,21 +393,8 @@ export class Fleet {
 
   #checkStarved(): void {
     if (this.#starved || (this.#phase !== "running" && this.#phase !== "failed")) return;
-    const hope: readonly WorkerState[] = ["spawning", "booting", "ready"];
-    // One that is being ended is replaced as soon as it is gone, while its slot is its own.
-    const hopeful = [...this.#workers.values()].some(
-      (worker) => hope.includes(worker.state) || worker.slot.worker === worker,
-    );
-    const limit = this.#now + SOON_MS;
-    const soon = this.#slots.some(({ retryAt }) => retryAt !== null && retryAt <= limit);
-    if (hopeful || soon) return;
+    if (this.#target > 0 && !this.#roster.isStarved) return;
     this.#starved = true;
-    this.#effects.push({ do: "starved" });
+    this.#roster.push({ do: "starved" });
   }
-}
-
-function makeSlots(count: number): Slot[] {
-  return Array.from({ length: Math.max(0, count) }, () => {
-    return { worker: null, successor: null, failures: 0, retryAt: null };
-  });
 }

@@ -10,6 +10,9 @@ import { Zygote } from "./zygote.ts";
 /** A zygote that is told to stop and has no workers ends within this time. */
 const STOP_MS = 1000;
 
+/** From SIGABRT, which writes where it hangs, to SIGKILL. */
+const ABORT_MS = 1000;
+
 /** What the zygote of a generation is started with. */
 export interface Launch {
   readonly interpreter: string;
@@ -95,6 +98,15 @@ export class Generations {
   /** Whether the zygote of this worker lives: it will say how the worker ended. */
   willReport(worker: number): boolean {
     return this.#parents.get(worker)?.over === false;
+  }
+
+  /** This worker should have been forked long ago: its zygote hangs, perhaps while it imports. */
+  unstick(worker: number): void {
+    const zygote = this.#parents.get(worker);
+    this.#parents.delete(worker);
+    if (zygote === undefined || zygote.over) return;
+    zygote.abort();
+    setTimeout(() => zygote.kill(), ABORT_MS).unref();
   }
 
   workerGone(worker: number): void {

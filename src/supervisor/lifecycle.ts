@@ -30,8 +30,11 @@ export type WorkerEvent =
   /** Its process has ended. */
   | "gone";
 
-/** What is done to the process: by the edges (drain), by the control channel (stop), by signals. */
-export type WorkerAction = "drain" | "stop" | "abort" | "kill";
+/**
+ * What is done to the process: by the edges (drain), by the control channel (stop), by signals; to
+ * the zygote that has not forked it (unstick).
+ */
+export type WorkerAction = "drain" | "stop" | "abort" | "kill" | "unstick";
 
 export interface WorkerLimits {
   /** From the fork to ready. */
@@ -69,7 +72,7 @@ export const TRANSITIONS: Readonly<Record<WorkerState, Row>> = {
     failed: EXITED,
     drain: EXITED,
     stop: EXITED,
-    late: EXITED,
+    late: { to: "exited", action: "unstick" },
     kill: EXITED,
     gone: EXITED,
   },

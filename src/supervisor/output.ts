@@ -14,11 +14,17 @@ interface Writer {
   name: string | null;
 }
 
-export function serveOutput(path: string, log: Logger): { close(): void } {
+/** Hears each line as it comes. */
+export type Tap = (name: string, line: string) => void;
+
+export function serveOutput(path: string, log: Logger, tap: Tap = () => {}): { close(): void } {
   const take = (writer: Writer, lines: readonly string[]): void => {
     for (const line of lines) {
       if (writer.name === null) writer.name = line.slice(0, NAME_CHARS_MAX);
-      else log.line(writer.name, line);
+      else {
+        log.line(writer.name, line);
+        tap(writer.name, line);
+      }
     }
   };
   const server = Bun.listen<Writer>({

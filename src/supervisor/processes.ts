@@ -63,7 +63,11 @@ export class WorkerProcesses {
     else entry?.waiting?.push(message);
   }
 
-  signal(worker: number, signal: NodeJS.Signals): void {
+  isConnected(worker: number): boolean {
+    return this.#entries.get(worker)?.peer !== null && this.pid(worker) > 0;
+  }
+
+  signal(worker: number, signal: NodeJS.Signals | number): void {
     const pid = this.pid(worker);
     if (pid > 0) sendSignal(pid, signal);
   }
@@ -131,7 +135,7 @@ export function killGroup(pid: number): void {
   sendSignal(pid, "SIGKILL");
 }
 
-function sendSignal(pid: number, signal: NodeJS.Signals): void {
+function sendSignal(pid: number, signal: NodeJS.Signals | number): void {
   try {
     process.kill(pid, signal);
   } catch {

@@ -3,7 +3,17 @@
  * are accepted without effect, as dying from them would be the worst answer.
  */
 
-export type SignalMeaning = "stop" | "quit" | "reload" | "reopen-logs" | "ignore" | "reap";
+export type SignalMeaning =
+  | "stop"
+  | "quit"
+  | "reload"
+  | "reopen-logs"
+  | "upgrade"
+  | "rest-workers"
+  | "more-workers"
+  | "fewer-workers"
+  | "ignore"
+  | "reap";
 
 export const SIGNALS: Readonly<Partial<Record<NodeJS.Signals, SignalMeaning>>> = {
   SIGTERM: "stop",
@@ -11,10 +21,10 @@ export const SIGNALS: Readonly<Partial<Record<NodeJS.Signals, SignalMeaning>>> =
   SIGQUIT: "quit",
   SIGHUP: "reload",
   SIGUSR1: "reopen-logs",
-  SIGUSR2: "ignore",
-  SIGWINCH: "ignore",
-  SIGTTIN: "ignore",
-  SIGTTOU: "ignore",
+  SIGUSR2: "upgrade",
+  SIGWINCH: "rest-workers",
+  SIGTTIN: "more-workers",
+  SIGTTOU: "fewer-workers",
   SIGPIPE: "ignore",
 };
 

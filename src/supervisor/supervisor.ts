@@ -3,103 +3,80 @@
  * touches no request. What to do about workers is decided by fleet.ts; here it is done. `done`
  * resolves once, when every process is gone and the private directory is removed.
  */
-import type { Clock } from "../core/clock.ts";
-import type { Config } from "../config/config.ts";
+import { refuseNewcomers } from "../net/backlog.ts";
 import { descriptorsMax } from "../net/libc.ts";
-import type { Listener } from "../net/open-result.ts";
 import { closeListeners } from "../net/sockets.ts";
 import { errorText } from "../observe/log.ts";
-import type { Logger } from "../observe/log.ts";
-import type { ControlServer } from "./control.ts";
-import { serveControl } from "./control.ts";
-import type { AppFacts, ConversationOwner } from "./conversation.ts";
-import { Conversation } from "./conversation.ts";
-import { makePrivateDirectory } from "./directory.ts";
-import type { PrivateDirectory } from "./directory.ts";
-import { Edges } from "./edges.ts";
-import type { EdgesOwner, StuckReport } from "./edges.ts";
-import { failureText } from "./failure.ts";
+import { Alarm } from "./alarm.ts";
+import { type ControlServer, serveControl } from "./control.ts";
+import { type AppFacts, Conversation, type ConversationOwner, NO_FACTS } from "./conversation.ts";
+import { makePrivateDirectory, type PrivateDirectory } from "./directory.ts";
+import { Dumps } from "./dump.ts";
+import type { EdgeStats } from "./edge-load.ts";
+import { Edges, type EdgesOwner, type StuckReport } from "./edges.ts";
+import { carryOut } from "./effects.ts";
 import { Fleet } from "./fleet.ts";
 import type { Failure } from "./failure.ts";
-import type { FleetEffect } from "./fleet.ts";
+import type { FleetEffect } from "./crew.ts";
 import { Generations } from "./generations.ts";
+import type { LaunchPlan, Outcome, SupervisorOptions } from "./launch.ts";
+import { Notices } from "./notices.ts";
 import { serveOutput } from "./output.ts";
 import type { WorkerEvent } from "./lifecycle.ts";
-import { exitText, wasKilled, WorkerProcesses } from "./processes.ts";
-import type { ExitStatus } from "./processes.ts";
-import { KILL_MS, SHUTDOWN_MS, workerLimits, workerSettings } from "./worker-settings.ts";
-
-/** Node's and Bun's timers count in 31 bits. */
-const TIMER_MS_MAX = 2 ** 31 - 1;
-
-export type Outcome = { readonly code: 0 } | { readonly code: 1; readonly failure: Failure };
-
-/** What a generation of workers is made of; a reload may bring another one. */
-export interface LaunchPlan {
-  readonly config: Config;
-  readonly app: string;
-  readonly interpreter: string;
-}
-
-export interface SupervisorOptions {
-  readonly plan: LaunchPlan;
-  readonly listeners: readonly Listener[];
-  readonly log: Logger;
-  readonly clock: Clock;
-  /** Program and arguments of an edge. */
-  readonly edgeCommand: readonly string[];
-  /** python/keelback/__main__.py */
-  readonly pythonEntry: string;
-  readonly runtimeDirectory: string | undefined;
-  /** The first generation serves. */
-  serving(facts: AppFacts): void;
-  /** Development: the app does not start, a change is waited for. */
-  waiting(failure: Failure): void;
-}
+import type { SupervisorParts } from "./parts.ts";
+import { type ExitStatus, WorkerProcesses } from "./processes.ts";
+import { ReloadWatch } from "./reload-watch.ts";
+import { Upkeep } from "./upkeep.ts";
+import { fleetOptions, HASTY_LINGER_MS, KILL_MS, LINGER_MS } from "./worker-settings.ts";
+import { SHUTDOWN_MS, workerSettings } from "./worker-settings.ts";
 
 export class Supervisor implements EdgesOwner, ConversationOwner {
   readonly done: Promise<Outcome>;
   readonly #options: SupervisorOptions;
+  readonly #notices: Notices;
   readonly #fleet: Fleet;
+  readonly #upkeep: Upkeep;
   readonly #edges: Edges;
   readonly #generations: Generations;
   readonly #processes: WorkerProcesses;
   readonly #directory: PrivateDirectory;
   readonly #servers: ControlServer[];
   readonly #resolve: (outcome: Outcome) => void;
+  readonly #dumps = new Dumps();
+  readonly #reloads = new ReloadWatch();
   #facts: AppFacts;
   /** Of the generation that serves, and of the newest one. */
   #plan: LaunchPlan;
   #nextPlan: LaunchPlan;
-  #timer: Timer | null = null;
-  #stopTimer: Timer | null = null;
+  readonly #wake = new Alarm();
+  readonly #stopAlarm = new Alarm();
   #nextGeneration = 1;
   #reloadAt = 0;
-  #stopping: "no" | "graceful" | "now" | "over" = "no";
+  #stopping: "no" | "soon" | "graceful" | "now" | "over" = "no";
   #outcome: Outcome = { code: 0 };
 
   /** Throws, with a sentence for a person, when the private directory cannot be made. */
   constructor(options: SupervisorOptions) {
     this.#options = options;
     const { log, clock, listeners } = options;
+    this.#notices = new Notices(log, clock);
     const { config } = options.plan;
     this.#plan = options.plan;
     this.#nextPlan = options.plan;
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     this.done = promise;
     this.#resolve = resolve;
-    this.#facts = {
-      interface: "",
-      found: "",
-      loop: "",
-      threads: 0,
-      python: "",
-      freeThreaded: false,
-    };
+    this.#facts = NO_FACTS;
     this.#directory = makePrivateDirectory(options.runtimeDirectory);
-    this.#fleet = new Fleet({
-      count: config.workers,
-      limits: workerLimits(config),
+    this.#fleet = new Fleet(fleetOptions(config));
+    this.#upkeep = new Upkeep(config, {
+      fleet: this.#fleet,
+      notices: this.#notices,
+      log,
+      clock,
+      pid: (worker) => this.#processes.pid(worker),
+      askEdges: () => this.#edges.askStats(),
+      apply: (effects) => this.#apply(effects),
     });
     this.#processes = new WorkerProcesses({ gone: (worker, status) => this.#gone(worker, status) });
     this.#edges = new Edges(
@@ -125,7 +102,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
         this.#directory.control,
         new Conversation(this.#processes, this.#generations, log, this),
       ),
-      serveOutput(this.#directory.log, log),
+      serveOutput(this.#directory.log, log, (name, line) => this.#dumps.heard(name, line)),
     ];
   }
 
@@ -134,54 +111,101 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
     return new Set([...this.#edges.pids, ...this.#generations.pids]);
   }
 
+  /** For effects.ts, and for `keelback ctl`. */
+  get parts(): SupervisorParts {
+    return {
+      directory: this.#directory,
+      fleet: this.#fleet,
+      upkeep: this.#upkeep,
+      edges: this.#edges,
+      generations: this.#generations,
+      notices: this.#notices,
+      processes: this.#processes,
+      dumps: this.#dumps,
+      reloads: this.#reloads,
+      facts: this.#facts,
+      config: this.#plan.config,
+      drainMs: this.#plan.config.gracefulTimeoutMs,
+      stopping: this.#stopping !== "no",
+    };
+  }
+
   start(): void {
     this.#edges.start();
     this.#apply(this.#fleet.start(this.#newGeneration(this.#plan), this.#now()));
   }
 
-  /** New workers take over when all are ready; when one fails the old ones stay, and their plan. */
-  reload(reason: string, plan: LaunchPlan = this.#plan): void {
-    if (this.#stopping !== "no") return;
+  /** New workers take over when all are ready; when one fails the old ones stay, and their plan. Returns the generation; 0: it stops. */
+  reload(reason: string, plan: LaunchPlan = this.#plan): number {
+    if (this.#stopping !== "no") return 0;
     const { config } = plan;
     const before = this.#fleet.pending ?? this.#fleet.generation;
     const generation = this.#newGeneration(plan);
-    this.#options.log.info(`reload: ${reason}`, { generation });
+    this.#notices.reloading(reason, generation);
     // Development: the app is imported after the fork, so that the zygote stays as it is.
     const shared = config.reload && !config.preload && plan === this.#nextPlan;
     if (shared) this.#generations.share(before, generation);
     else if (this.#fleet.pending !== null) this.#generations.drop(this.#fleet.pending);
     this.#nextPlan = plan;
     this.#reloadAt = this.#now();
-    const size = { count: config.workers, limits: workerLimits(config) };
-    this.#apply(this.#fleet.reload(generation, this.#now(), size));
+    // What was changed by signals or by the load stays, unless the setting is another one now, or all workers rest.
+    const same = config.workers === this.#plan.config.workers && this.#fleet.target > 0;
+    const options = fleetOptions(config, same ? this.#fleet.target : config.workers);
+    this.#reloads.giveUp("another reload took its place");
+    this.#apply(this.#fleet.reload(generation, this.#now(), options));
+    return generation;
+  }
+
+  /** One worker more, or one fewer. */
+  changeWorkers(by: 1 | -1, reason: string): void {
+    if (this.#stopping === "no") this.#upkeep.scale(this.#fleet.target + by, reason);
   }
 
   reopenLogs(): void {
     this.#edges.reopenLogs();
   }
 
-  /** Finishes what runs; asked again, ends at once. */
-  stop(): void {
+  /** Serves on for the shutdown delay, then finishes what runs; `hasty`: at once. Asked again, ends now. */
+  stop(hasty: boolean = false): void {
     if (this.#stopping !== "no") return this.stopNow();
+    this.#stopping = "soon";
+    this.#options.noticed("stopping");
+    this.#edges.setReady(false);
+    const delayMs = hasty ? 0 : this.#plan.config.shutdownDelayMs;
+    if (delayMs === 0) return this.#leave(hasty ? HASTY_LINGER_MS : LINGER_MS);
+    this.#notices.stoppingSoon(delayMs);
+    this.#stopAlarm.set(delayMs, () => this.#leave(LINGER_MS));
+  }
+
+  /** A successor has the listening sockets too, and serves: finishes what runs. */
+  retire(): void {
+    if (this.#stopping === "no") this.#leave(LINGER_MS, false);
+  }
+
+  /** `last`: nobody takes over the sockets. */
+  #leave(lingerMs: number, last: boolean = true): void {
     this.#stopping = "graceful";
-    const { log } = this.#options;
-    const { config } = this.#plan;
-    log.info("stopping: what runs may finish", { seconds: config.gracefulTimeoutMs / 1000 });
+    this.#reloads.giveUp("the server stops");
+    const { gracefulTimeoutMs } = this.#plan.config;
+    this.#notices.stopping(gracefulTimeoutMs);
+    this.#upkeep.stop();
     this.#apply(this.#fleet.quiesce(this.#now()));
-    this.#stopTimer = setTimeout(() => {
-      log.warning("the graceful timeout is over: what still runs is cut");
+    this.#stopAlarm.set(gracefulTimeoutMs + SHUTDOWN_MS, () => {
+      this.#notices.graceOver();
       this.stopNow();
-    }, config.gracefulTimeoutMs + SHUTDOWN_MS);
-    this.#edges.stop(config.gracefulTimeoutMs);
-    // The edges' own descriptors go too: who connects now is refused, and does not wait in vain.
+    });
+    if (last) refuseNewcomers(this.#options.listeners);
+    this.#edges.stop(gracefulTimeoutMs, lingerMs);
+    // The edges' own descriptors go too, when they have accepted what waits: who connects then is refused.
     closeListeners(this.#options.listeners);
   }
 
   stopNow(): void {
     if (this.#stopping === "now" || this.#stopping === "over") return;
     this.#stopping = "now";
+    this.#upkeep.stop();
     this.#edges.kill();
-    this.#restartStopTimer(() => void this.#finish(), KILL_MS);
+    this.#stopAlarm.set(KILL_MS, () => void this.#finish());
     this.#apply(this.#fleet.end("kill", this.#now()));
   }
 
@@ -200,13 +224,22 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
     this.happened(worker, "drained");
   }
 
-  stuck({ worker, method, target, seconds }: StuckReport): void {
-    const text = `worker-${worker} does not answer and is killed; its threads follow`;
-    this.#options.log.error(text, {
-      request: method === "" ? undefined : `${method} ${target}`,
-      seconds: Math.round(seconds * 10) / 10,
-    });
-    this.happened(worker, "stuck");
+  stuck(report: StuckReport): void {
+    this.#notices.stuck(report);
+    this.happened(report.worker, "stuck");
+  }
+
+  linked(worker: number): void {
+    this.#apply(this.#fleet.linked(worker, this.#now()));
+    this.#options.noticed("accepting");
+  }
+
+  worn(worker: number): void {
+    this.#upkeep.recycle(worker, "requests");
+  }
+
+  edgeStats(index: number, stats: EdgeStats): void {
+    this.#upkeep.edgeStats(index, stats);
   }
 
   edgesStopped(): void {
@@ -254,13 +287,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   }
 
   #gone(worker: number, status: ExitStatus): void {
-    const state = this.#fleet.worker(worker)?.state;
-    if (state === "ready" || state === "draining") {
-      const hint = wasKilled(status) ? "; perhaps the system was out of memory" : "";
-      this.#options.log.error(`worker-${worker} ${exitText(status)} unexpectedly${hint}`);
-    } else {
-      this.#options.log.debug(`worker-${worker} ${exitText(status)}`);
-    }
+    this.#notices.gone(worker, this.#fleet.worker(worker)?.state, status);
     this.#generations.workerGone(worker);
     this.#edges.workerGone(worker);
     this.#directory.forget(worker);
@@ -276,16 +303,6 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
 
   #do(effect: FleetEffect): void {
     switch (effect.do) {
-      case "fork":
-        return this.#generations.fork(effect.generation, effect.worker);
-      case "drain":
-        return this.#edges.drain(effect.worker, this.#plan.config.gracefulTimeoutMs);
-      case "stop":
-        return this.#processes.send(effect.worker, { t: "stop" });
-      case "abort":
-        return this.#processes.signal(effect.worker, "SIGABRT");
-      case "kill":
-        return this.#processes.killGroup(effect.worker);
       case "serving":
         return this.#serving();
       case "give-up":
@@ -294,48 +311,46 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
         return this.#reloaded(effect.generation);
       case "reload-failed":
         return this.#reloadFailed(effect.generation, effect.failure);
-      case "retry":
-        return this.#retry(effect.failure, effect.delayMs);
-      case "starved":
-        return this.#edges.noWorkers("no worker runs");
       case "empty":
         return void this.#finish();
+      default:
+        return carryOut(effect, this.parts);
     }
   }
 
   #serving(): void {
-    this.#plan = this.#nextPlan;
-    this.#generations.keepOnly(this.#fleet.generation);
+    this.#reloads.settle(this.#fleet.generation, null);
+    if (this.#fleet.pending === null) {
+      this.#plan = this.#nextPlan;
+      this.#generations.keepOnly(this.#fleet.generation);
+    }
+    this.#upkeep.start(this.#plan.config);
     this.#options.serving(this.#facts);
   }
 
   #reloaded(generation: number): void {
+    this.#reloads.settle(generation, null);
     for (const { id, generation: own } of this.#fleet.workers) {
       if (own === generation) this.#connect(id);
     }
     this.#generations.keepOnly(generation);
     if (this.#plan !== this.#nextPlan) this.#edges.configure(this.#nextPlan.config);
     this.#plan = this.#nextPlan;
-    const ms = Math.round(this.#now() - this.#reloadAt);
-    this.#options.log.info(`reload: the new workers serve after ${ms} ms`, { generation });
+    this.#upkeep.start(this.#plan.config);
+    this.#notices.reloaded(generation, this.#now() - this.#reloadAt);
+    this.#options.noticed("reloaded");
   }
 
   #reloadFailed(generation: number, failure: Failure): void {
+    this.#reloads.settle(generation, failure);
     this.#generations.drop(generation);
     this.#nextPlan = this.#plan;
-    const text = `reload failed, the old workers stay: ${failureText(failure)}`;
-    this.#options.log.error(text, { generation });
-  }
-
-  #retry(failure: Failure | null, delayMs: number): void {
-    const why = failure === null ? "" : `: ${failureText(failure)}`;
-    const text = `a worker is started anew${why}`;
-    const { log } = this.#options;
-    if (failure === null) log.info(text, { delay_ms: delayMs });
-    else log.error(text, { delay_ms: delayMs });
+    this.#notices.reloadFailed(generation, failure);
+    this.#options.noticed("reload-failed");
   }
 
   #giveUp(failure: Failure): void {
+    this.#reloads.settle(this.#fleet.generation, failure);
     if (this.#stopping !== "no") return;
     if (this.#plan.config.reload && failure.stage !== "edge") {
       this.#edges.noWorkers("the app does not start");
@@ -348,25 +363,17 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   // Time and end
 
   #schedule(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
-    const deadline = this.#fleet.deadline();
-    if (deadline === Infinity || this.#stopping === "over") return;
-    const delay = Math.min(TIMER_MS_MAX, Math.max(0, deadline - this.#now()));
-    this.#timer = setTimeout(() => this.#apply(this.#fleet.tick(this.#now())), delay);
-  }
-
-  #restartStopTimer(then: () => void, delayMs: number): void {
-    if (this.#stopTimer !== null) clearTimeout(this.#stopTimer);
-    this.#stopTimer = setTimeout(then, delayMs);
+    if (this.#stopping === "over") return;
+    const delayMs = this.#fleet.deadline() - this.#now();
+    this.#wake.set(delayMs, () => this.#apply(this.#fleet.tick(this.#now())));
   }
 
   /** All workers are gone, or have been killed: the rest follows. */
   async #finish(): Promise<void> {
     if (this.#stopping === "over") return;
     this.#stopping = "over";
-    if (this.#stopTimer !== null) clearTimeout(this.#stopTimer);
-    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#wake.clear();
+    this.#stopAlarm.clear();
     try {
       await Promise.all([this.#edges.exited(), this.#generations.end()]);
       for (const server of this.#servers) server.close();

@@ -3,9 +3,15 @@
  * JSON of KEELBACK_ZYGOTE (docs/architecture.md; python/keelback/settings.py). Pure.
  */
 import type { Config } from "../config/config.ts";
+import { boundedWorkers, parseOverlap } from "../config/worker-rules.ts";
 import type { Listener } from "../net/open-result.ts";
+import type { FleetOptions } from "./crew.ts";
 import type { WorkerLimits } from "./lifecycle.ts";
 
+/** For requests that are on their way to us on kept connections when the server stops. */
+export const LINGER_MS = 2000;
+/** The same when a person waits for the end (Ctrl-C). */
+export const HASTY_LINGER_MS = 100;
 /** After the graceful timeout: for lifespan shutdown, which comes last. */
 export const SHUTDOWN_MS = 2000;
 /** From SIGABRT to SIGKILL: a traceback is written in milliseconds. */
@@ -50,6 +56,13 @@ export function workerSettings(input: WorkerSettingsInput): string {
     gracefulMs: config.gracefulTimeoutMs,
     concurrency: config.concurrency,
     loop: config.loop,
+    warmup: config.warmup,
+    onPreload: config.onPreload ?? "",
+    onWorkerStart: config.onWorkerStart ?? "",
+    onWorkerReady: config.onWorkerReady ?? "",
+    onWorkerStop: config.onWorkerStop ?? "",
+    nice: config.nice,
+    cpuAffinity: config.cpuAffinity,
     logLevel: config.logLevel,
     reload: config.reload,
   });
@@ -57,9 +70,24 @@ export function workerSettings(input: WorkerSettingsInput): string {
 
 /** The ports of HTTP/3 (RFC 7838), beside those of HTTPS. */
 function altSvc(listeners: readonly Listener[]): string {
-  const served = listeners.filter(({ kind, redirectTo }) => kind === "tcp" && redirectTo === null);
+  const served = listeners.filter(({ kind, protocol, redirectTo }) => {
+    return kind === "tcp" && protocol === "http" && redirectTo === null;
+  });
   const ports = new Set(served.map(({ port }) => port));
   return [...ports].map((port) => `h3=":${port}"; ma=${ALT_SVC_SECONDS}`).join(", ");
+}
+
+/** `count`: where it is not that of the settings. */
+export function fleetOptions(config: Config, count: number = config.workers): FleetOptions {
+  const bounded = boundedWorkers(config, count);
+  const { reloadOverlap, maxWorkerLifetimeMs, maxWorkerLifetimeJitterMs } = config;
+  return {
+    count: bounded,
+    limits: workerLimits(config),
+    overlap: reloadOverlap === null ? Infinity : (parseOverlap(reloadOverlap, bounded) ?? Infinity),
+    lifetimeMs: maxWorkerLifetimeMs,
+    lifetimeJitterMs: maxWorkerLifetimeJitterMs,
+  };
 }
 
 /** 0 is no limit, but for the graceful timeout, where it means at once. */

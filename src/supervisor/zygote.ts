@@ -74,6 +74,10 @@ export class Zygote {
     this.#send({ t: "stop" });
   }
 
+  abort(): void {
+    if (!this.#over) this.#process.kill("SIGABRT");
+  }
+
   kill(): void {
     if (!this.#over) this.#process.kill("SIGKILL");
   }

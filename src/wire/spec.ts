@@ -12,6 +12,8 @@ export const FRAME_BYTES_MAX = 16 * 1024 * 1024;
 export const RESPONSE_WINDOW_BYTES = 1024 * 1024;
 /** Request body bytes the edge may send on a stream before the worker gives credit. */
 export const REQUEST_WINDOW_BYTES = 512 * 1024;
+/** Either of the two once a WebSocket is accepted: a message of a MiB fits, with what it costs. */
+export const WS_WINDOW_BYTES = 1088 * 1024;
 /** Credit that each WebSocket message costs besides its bytes, so that empty ones are bounded too. */
 export const WS_MESSAGE_COST_BYTES = 64;
 /** The counters that both sides of a link map (docs/protocol.md, "The board"). */
@@ -25,7 +27,7 @@ export const BOARD_REQUEST_READ = 2;
 /** u32 on the board: 1 when the edge has mapped the rings. */
 export const BOARD_RINGS_MAPPED = 3;
 /** Each of the two rings, for responses and for requests; a power of two. */
-export const RING_BYTES = 2 * 1024 * 1024;
+export const RING_BYTES = 4 * 1024 * 1024;
 /** Free bytes around what is put into a ring: room for a chunk's line and end. */
 export const RING_MARGIN_BYTES = 16;
 /** Body parts from this size on go through a ring: below, a copy into the frame costs less. */
@@ -68,7 +70,7 @@ export const Flag = {
   TRAILERS_OK: 8,
   UPGRADE: 16,
   CLOSE: 32,
-  /** On a DATA or SHARED_DATA that is a part of a WebSocket message: the message is binary, else it is text. */
+  /** On a part of a WebSocket message (BODY, SHARED_BODY, DATA, SHARED_DATA): the message is binary, else it is text. */
   BINARY: 64,
   /** On a message: its bytes lie in the ring, as those of SHARED_BODY and SHARED_DATA. */
   SHARED: 128,

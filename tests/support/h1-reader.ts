@@ -4,6 +4,7 @@
  */
 import { expect } from "bun:test";
 import { type HeadForm, ReadEvent } from "../../src/proto/events.ts";
+import { ForwardingPolicy } from "../../src/proto/forwarded.ts";
 import { H1Reader, type H1ReaderOptions } from "../../src/proto/h1/reader.ts";
 
 export interface SeenRequest {
@@ -32,6 +33,8 @@ export interface Transcript {
   headPending: boolean;
 }
 
+const NOTHING_USED = new ForwardingPolicy([], () => false);
+
 export const DEFAULTS: Omit<H1ReaderOptions, "form"> = {
   requestLineBytesMax: 8190,
   headerBytesMax: 65536,
@@ -39,6 +42,8 @@ export const DEFAULTS: Omit<H1ReaderOptions, "form"> = {
   headerCountMax: 100,
   bodyBytesMax: 0,
   underscoreHeaders: "drop",
+  // A proxy of ours, of which nothing is used: its fields stay.
+  forwarding: () => NOTHING_USED,
 };
 
 export function options(form: HeadForm, changes: Partial<H1ReaderOptions> = {}): H1ReaderOptions {

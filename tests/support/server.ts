@@ -10,8 +10,10 @@ export interface ServerOptions {
   args?: readonly string[];
   env?: Record<string, string>;
   cwd?: string;
-  /** Default `127.0.0.1:0`. */
-  bind?: string;
+  /** Default `127.0.0.1:0`; null: no `--bind`. */
+  bind?: string | null;
+  /** A command that becomes the server: its words stand before it. */
+  before?: readonly string[];
   /** Open files that each of its processes may have. */
   descriptorsMax?: number;
 }
@@ -117,9 +119,9 @@ class Output {
 function commandOf(options: ServerOptions): string[] {
   const { descriptorsMax } = options;
   const limited = descriptorsMax === undefined ? [] : ["prlimit", `--nofile=${descriptorsMax}`];
-  const command = [...limited, executable, "serve"];
+  const command = [...limited, ...(options.before ?? []), executable, "serve"];
   if (options.app !== undefined) command.push(options.app);
-  command.push("--bind", options.bind ?? "127.0.0.1:0");
+  if (options.bind !== null) command.push("--bind", options.bind ?? "127.0.0.1:0");
   const python = examplesPython();
   const args = options.args ?? [];
   if (python !== undefined && !args.includes("--python")) command.push("--python", python);

@@ -139,6 +139,7 @@ export function fakeHead(text: string, fields = ""): RequestHead {
     trailersOk: false,
     upgrade: false,
     dropped: 0,
+    forwarded: null,
     target: () => "/",
     field: () => null,
   };

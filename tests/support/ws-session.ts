@@ -1,8 +1,15 @@
 /** A WebSocket session between a transport and a backend that write down what they are told, with a clock that the test moves. */
 import type { EdgeContext, EdgeSettings } from "../../src/edge/context.ts";
 import { Sweeper } from "../../src/edge/sweeper.ts";
-import { WsSession, type WsTransport } from "../../src/edge/ws-session.ts";
-import { type Backend, type Exchange, Stage } from "../../src/exchange/exchange.ts";
+import type { WsTransport } from "../../src/edge/upgraded.ts";
+import { WsSession } from "../../src/edge/ws-session.ts";
+import {
+  type Backend,
+  type Exchange,
+  Handed,
+  type HandedCode,
+  Stage,
+} from "../../src/exchange/exchange.ts";
 import type { DeflateParams } from "../../src/proto/ws/extensions.ts";
 import { Flag, WS_MESSAGE_COST_BYTES } from "../../src/wire/spec.ts";
 import { FakeExchange } from "./wire.ts";
@@ -13,6 +20,7 @@ export class FakeTransport implements WsTransport {
   deadline = 0;
   paused = false;
   shut = false;
+  fd?: number;
   /** `finish`, `abort`: in the order of the calls. */
   readonly ends: string[] = [];
   room = Number.POSITIVE_INFINITY;
@@ -51,21 +59,27 @@ export class FakeTransport implements WsTransport {
 /** `text abc`, `binary 00ff`, `close 1000 bye`, with `+` before a part that is not the last; `credit 5`. */
 export class FakeBackend {
   readonly told: string[] = [];
+  /** There is no room. */
+  full = false;
+  /** It keeps what it is given. */
+  keeps = false;
   /** Bytes of bodies and messages. */
   bytes = 0;
 
-  sendBody(x: Exchange, piece: Buffer): void {
-    this.#take(x, piece.length);
-    this.told.push(`+${piece.length > 40 ? piece.length : piece.toString()}`);
-  }
-
-  sendMessage(x: Exchange, kind: number, piece: Buffer): void {
+  sendMessage(x: Exchange, kind: number, piece: Buffer, last: boolean): HandedCode {
+    if (this.full) return Handed.WAITS;
+    if (!last) {
+      this.#take(x, piece.length);
+      this.told.push(`+${piece.length > 40 ? piece.length : piece.toString()}`);
+      return this.keeps ? Handed.KEPT : Handed.COPIED;
+    }
     this.#take(x, piece.length + WS_MESSAGE_COST_BYTES);
     this.bytes -= WS_MESSAGE_COST_BYTES;
     const content = kind === 1 ? piece.toString() : piece.toString("hex");
     this.told.push(
       `${kind === 1 ? "text" : "binary"} ${content.length > 40 ? piece.length : content}`,
     );
+    return this.keeps ? Handed.KEPT : Handed.COPIED;
   }
 
   sendWsClose(_x: Exchange, code: number, reason: string): void {
@@ -103,13 +117,16 @@ interface SceneOptions {
   settings?: Partial<EdgeSettings>;
   deflate?: DeflateParams;
   credit?: number;
+  /** The chunks are the session's alone. */
+  own?: boolean;
 }
 
-export function scene({ settings, deflate, credit }: SceneOptions = {}): Scene {
+export function scene({ settings, deflate, credit, own }: SceneOptions = {}): Scene {
   const clock = { at: 1_000_000, now: (): number => clock.at };
   const sweeper = new Sweeper(clock, 4000, () => false);
   const backend = new FakeBackend();
   const transport = new FakeTransport();
+  if (own === true) transport.fd = -1;
   const x = new FakeExchange("ws");
   x.stage = Stage.SENT;
   x.requestCredit = credit ?? 512 * 1024;

@@ -22,6 +22,8 @@ import {
 
 /** Credit is given back in steps of this size. */
 const CREDIT_STEP_BYTES = 256 * 1024;
+/** A body of up to this size is copied behind its head, which is copied anyway: one write, over TLS one record. */
+const BODY_WITH_HEAD_BYTES_MAX = 8 * 1024;
 
 /** Why a response was cut, by the worker's reason. */
 export const RESET_TEXT: Readonly<Record<number, string>> = {
@@ -39,7 +41,7 @@ export abstract class H1Exchange extends Exchange implements FileTarget {
   protected readonly ctx: EdgeContext;
   protected readonly socket: ClientSocket;
   /** Where the client's bytes can be read and written past the runtime; -1 nowhere. */
-  protected readonly fd: number;
+  readonly fd: number;
   protected readonly output: ClientOutput;
   protected responseStarted = false;
   /** The whole response is in the output. */
@@ -108,11 +110,13 @@ export abstract class H1Exchange extends Exchange implements FileTarget {
       this.onComplete();
       return;
     }
-    this.#head(flags, buf, start, headEnd);
-    this.#body(complete, buf, headEnd, end);
+    if (complete && this.bodyEnded && this.closeAfter) this.socket.hold?.();
+    const bodyStart = this.#head(flags, buf, start, headEnd, end);
+    this.#body(complete, buf, bodyStart, end);
   }
 
-  #head(flags: number, buf: Buffer, start: number, end: number): void {
+  /** Returns where the part of the body begins that has not left with the head. */
+  #head(flags: number, buf: Buffer, start: number, end: number, bodyEnd: number): number {
     const complete = (flags & Flag.END) !== 0;
     // RFC 9112 section 6.3: these end with their head, so nothing may frame a body.
     const bodyless = this.method === "HEAD" || this.status === 204 || this.status === 304;
@@ -123,12 +127,15 @@ export abstract class H1Exchange extends Exchange implements FileTarget {
     if (this.unasked() || (complete && !this.bodyEnded && !this.drainable()))
       this.closeAfter = true;
     const close = this.closeAfter;
-    const head = spliceHead(buf, start, end, {
+    const together = !this.#chunked && bodyEnd - end <= BODY_WITH_HEAD_BYTES_MAX;
+    const to = together ? bodyEnd : end;
+    const head = spliceHead(buf, start, end, to, {
       close,
       keepAlive: !close && this.version === 10,
       chunked: this.#chunked,
     });
     this.output.write(head, 0, head.length);
+    return to;
   }
 
   onData(flags: number, buf: Buffer, start: number, end: number): void {

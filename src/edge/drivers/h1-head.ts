@@ -19,14 +19,23 @@ export interface HopLines {
   chunked: boolean;
 }
 
-/** The head `buf[start..end)` (it ends with an empty line) with the lines of this hop put in before its empty line. */
-export function spliceHead(buf: Buffer, start: number, end: number, lines: HopLines): Buffer {
+/**
+ * The head `buf[start..end)` (it ends with an empty line) with the lines of this hop put in before its empty line, and what follows it in
+ * `buf[end..to)`.
+ */
+export function spliceHead(
+  buf: Buffer,
+  start: number,
+  end: number,
+  to: number,
+  lines: HopLines,
+): Buffer {
   const extra = `${lines.chunked ? CHUNKED : ""}${lines.close ? CLOSE : lines.keepAlive ? KEEP_ALIVE : ""}`;
-  const length = end - start;
-  const head = Buffer.allocUnsafe(length + extra.length);
+  const at = end - 2 - start;
+  const head = Buffer.allocUnsafe(to - start + extra.length);
   buf.copy(head, 0, start, end - 2);
-  head.write(extra, length - 2, "latin1");
-  CRLF.copy(head, length - 2 + extra.length);
+  head.write(extra, at, "latin1");
+  buf.copy(head, at + extra.length, end - 2, to);
   return head;
 }
 

@@ -8,7 +8,7 @@ import { Stage } from "../../exchange/exchange.ts";
 import { CancelReason } from "../../wire/spec.ts";
 import type { ClientSocket } from "../client-socket.ts";
 import type { EdgeContext } from "../context.ts";
-import { peerName } from "../peer.ts";
+import { forwardingOf, peerName } from "../peer.ts";
 import { BodyClock, Slowness } from "./body-clock.ts";
 import { H1Exchange } from "./h1-exchange.ts";
 import { fieldOf } from "./h1-head.ts";
@@ -59,10 +59,11 @@ export abstract class H1Intake extends H1Exchange {
   /** Made for the first request that has a body. */
   #clock: BodyClock | null = null;
 
-  constructor(ctx: EdgeContext, socket: ClientSocket) {
+  constructor(ctx: EdgeContext, socket: ClientSocket, unixPath: string) {
     super(ctx, socket);
     this.form = ctx.backend.form ?? "cgi";
-    this.reader = new H1Reader({ ...ctx.settings, form: this.form });
+    const forwarding = forwardingOf(ctx, socket, unixPath);
+    this.reader = new H1Reader({ ...ctx.settings, form: this.form, forwarding });
   }
 
   // For logs

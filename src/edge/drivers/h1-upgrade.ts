@@ -4,16 +4,20 @@
  * client has sent behind its handshake is no request.
  */
 import { acceptFields, checkUpgrade } from "../../proto/ws/handshake.ts";
+import type { RequestHead } from "../../proto/events.ts";
 import type { DeflateParams } from "../../proto/ws/extensions.ts";
-import { Flag } from "../../wire/spec.ts";
-import { type UpgradedSession, WsSession, type WsTransport } from "../ws-session.ts";
+import { Flag, REQUEST_WINDOW_BYTES, WS_WINDOW_BYTES } from "../../wire/spec.ts";
+import type { UpgradedSession, WsTransport } from "../upgraded.ts";
+import { WsSession } from "../ws-session.ts";
 import { WsTunnel } from "../ws-tunnel.ts";
 import type { ClientSocket } from "../client-socket.ts";
 import type { EdgeContext } from "../context.ts";
+import { connectionConstant, headConstant } from "../peer.ts";
 import type { Swept } from "../sweeper.ts";
 import { H1Intake, Phase } from "./h1-intake.ts";
 import { H2ClientConnection } from "./h2.ts";
 
+const NO_BLOCK = new Uint8Array(0);
 const SWITCHING = "HTTP/1.1 101 Switching Protocols\r\n";
 
 export abstract class H1Upgrade extends H1Intake implements WsTransport, Swept {
@@ -26,11 +30,19 @@ export abstract class H1Upgrade extends H1Intake implements WsTransport, Swept {
   protected readonly unixPath: string;
   /** What `onLent` lends at this moment: it leaves in one write with all else that is lent. */
   #ring: Buffer | null = null;
+  #constant: Buffer | null = null;
   #handshake: { readonly key: string; readonly deflate: DeflateParams | null } | null = null;
 
   constructor(ctx: EdgeContext, socket: ClientSocket, unixPath: string) {
-    super(ctx, socket);
+    super(ctx, socket, unixPath);
     this.unixPath = unixPath;
+  }
+
+  /** The part of the head block that is not the request's own, unless a proxy has said so. */
+  protected constantOf(head: RequestHead): Buffer {
+    const { form, socket, unixPath } = this;
+    this.#constant ??= connectionConstant(form, socket, unixPath);
+    return headConstant(head.forwarded, this.#constant, form, socket, unixPath);
   }
 
   abstract onDeadline(now: number): void;
@@ -52,6 +64,7 @@ export abstract class H1Upgrade extends H1Intake implements WsTransport, Swept {
     const next = new H2ClientConnection(ctx, socket, this.unixPath);
     socket.data = next;
     next.data(rest);
+    if (ctx.stopping) next.shutdown(false);
     return true;
   }
 
@@ -75,6 +88,8 @@ export abstract class H1Upgrade extends H1Intake implements WsTransport, Swept {
     this.responseStarted = true;
     this.status = 101;
     const rest = this.reader.takeRest();
+    // There is no next request whose head could repeat it.
+    this.reader.head.block = NO_BLOCK;
     this.wait(Phase.UPGRADED, 0);
     this.pause(false);
     if (tunnel) this.session = new WsTunnel(this.ctx, this, this);
@@ -82,6 +97,7 @@ export abstract class H1Upgrade extends H1Intake implements WsTransport, Swept {
       const lines = SWITCHING + acceptFields(key, deflate) + buf.toString("latin1", start, end);
       const head = Buffer.from(`${lines}\r\n`, "latin1");
       this.output.write(head, 0, head.length);
+      this.requestCredit += WS_WINDOW_BYTES - REQUEST_WINDOW_BYTES;
       this.session = new WsSession(this.ctx, this, this, deflate);
     }
     if (rest.length > 0) this.session.receive(rest);
@@ -109,6 +125,7 @@ export abstract class H1Upgrade extends H1Intake implements WsTransport, Swept {
 
   override onLentBack(): void {
     if (this.session === null) return super.onLentBack();
+    if (this.output.pending > 0) return;
     this.output.writeLent();
     if (this.output.pending > 0) this.session.drained();
   }
@@ -121,7 +138,9 @@ export abstract class H1Upgrade extends H1Intake implements WsTransport, Swept {
     borrowed: boolean,
   ): void {
     this.bytesOut += end - start;
+    if (borrowed) this.#ring = buf;
     this.session?.onMessage(kind, buf, start, end, borrowed);
+    this.#ring = null;
   }
 
   override onWsClose(code: number, reason: string): void {

@@ -14,7 +14,6 @@ import type { AccessRecord } from "../../observe/access-log.ts";
 import type { ClientSocket } from "../client-socket.ts";
 import type { EdgeContext } from "../context.ts";
 import { errorResponse } from "../error-response.ts";
-import { connectionConstant, peerName } from "../peer.ts";
 import { RESET_TEXT } from "./h1-exchange.ts";
 import { Phase } from "./h1-intake.ts";
 import { H1Upgrade } from "./h1-upgrade.ts";
@@ -30,7 +29,6 @@ const NONE: Buffer[] = [];
 export class H1Connection extends H1Upgrade implements AccessRecord {
   /** performance.now() of the request's head, for the access log; 0 when it is off. */
   startedAt = 0;
-  #constant: Buffer | null = null;
   /** An exchange is under way: from its head until its response is out and its body is consumed. */
   #active = false;
   #pumping = false;
@@ -156,11 +154,12 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
     return this.phase === Phase.LINGER;
   }
 
-  /** The server stops: an idle connection closes now, another one after its response. */
-  shutdown(): void {
+  /** The server stops: heads of responses say so from now on. In the end also those whose head has promised more are the last. */
+  shutdown(last: boolean): void {
+    if (this.phase === Phase.UPGRADED) return this.session?.shutdown();
+    if (!last) return;
+    this.closeAfter = true;
     if (this.phase === Phase.IDLE || this.phase === Phase.NEW) this.#close();
-    else if (this.phase === Phase.UPGRADED) this.session?.shutdown();
-    else this.closeAfter = true;
   }
 
   /** Closes now, without waiting for the client's FIN. */
@@ -240,6 +239,7 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
     this.served = true;
     this.resetResponse();
     this.method = head.method;
+    this.clientNamed = head.forwarded?.client ?? null;
     this.version = head.version;
     this.flags =
       (ends ? Flag.END : 0) |
@@ -253,12 +253,13 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
     if (!head.keepAlive || ctx.settings.keepAliveMs === 0) this.closeAfter = true;
     if (ends) this.wait(Phase.APP, ctx.settings.timeoutMs);
     else this.beginBody();
-    this.#constant ??= connectionConstant(this.form, this.socket, this.unixPath);
+    this.quiet = false;
+    if (ctx.health?.answer(this, head) === true) return;
     // The engine encodes heads for the interface there was when the client connected.
     const form = ctx.backend.form;
     if (form !== null && form !== this.form) return this.refuse("interface-changed");
     if (head.upgrade && !this.considerUpgrade()) return;
-    ctx.backend.submit(this, head, this.#constant);
+    ctx.backend.submit(this, head, this.constantOf(head));
   }
 
   // The response
@@ -295,7 +296,7 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
   }
 
   protected cut(why: string): void {
-    this.ctx.onCut(why, peerName(this.socket), `${this.method} ${this.target()}`);
+    this.ctx.onCut(why, this.clientNamed ?? this.client(), `${this.method} ${this.target()}`);
     this.#abort();
   }
 
@@ -325,7 +326,8 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
   /** Answers with an error of the edge's own. */
   protected refuse(code: ErrorCode): void {
     const spec = ERRORS[code];
-    this.ctx.onRefused(code, peerName(this.socket), this.#active ? this.target() : "");
+    const client = (this.#active ? this.clientNamed : null) ?? this.client();
+    this.ctx.onRefused(code, client, this.#active ? this.target() : "");
     if (this.responseDone && this.#active) return this.abandonRest();
     if (this.responseStarted && this.#active) return this.#abort();
     const unread = !this.bodyEnded && (this.unasked() || !this.drainable());

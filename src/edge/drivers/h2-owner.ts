@@ -9,6 +9,8 @@ export interface H2Owner {
   client(): string;
   /** Something was sent: it is written before the event loop waits. */
   flushSoon(): void;
+  /** Writes now what the socket takes. */
+  flush(): void;
   /** The stream's exchange is over. */
   over(stream: H2Stream): void;
   /** The app wants the connection to end. */

@@ -1,26 +1,31 @@
 /**
- * One request over HTTP/2: the Exchange of one stream. Response bytes go to the engine, which decides what is written when; body
- * bytes go to
- * the backend as far as its credit goes. The client's window follows the worker's credit, so that what waits here is small: only the body
- * of a request that no worker has yet.
+ * One request over HTTP/2: the Exchange of one stream. Response bytes go to the engine, which decides what is written when; body bytes
+ * go to the backend as far as its credit goes. The client's window follows that: only a body that no worker has yet waits here.
  */
-import type { ErrorCode } from "../../core/errors.ts";
-import { ERRORS } from "../../core/errors.ts";
-import { Exchange, type FileSpan, Stage } from "../../exchange/exchange.ts";
+import { type ErrorCode, ERRORS } from "../../core/errors.ts";
+import {
+  Exchange,
+  type FileSpan,
+  Handed,
+  type HandedCode,
+  Stage,
+} from "../../exchange/exchange.ts";
 import type { AccessRecord } from "../../observe/access-log.ts";
 import { H2Code } from "../../proto/h2/frames.ts";
 import { fieldOfBlock } from "../../proto/h2/request-head.ts";
 import { CancelReason, Flag, REQUEST_WINDOW_BYTES, ResetReason } from "../../wire/spec.ts";
 import type { EdgeContext } from "../context.ts";
-import { errorResponse } from "../error-response.ts";
 import { FileSender, type FileTarget } from "../file-sender.ts";
 import { BodyClock, Slowness } from "./body-clock.ts";
 import { RESET_TEXT } from "./h1-exchange.ts";
 import { fieldOf } from "./h1-head.ts";
+import { sendError } from "./h2-error.ts";
 import type { H2Owner } from "./h2-owner.ts";
 
 /** Credit is given back to the worker in steps of this size. */
 const CREDIT_STEP_BYTES = 256 * 1024;
+/** Lent bytes are written when so many have come together, and at the end of their batch. */
+const WRITE_BYTES_MAX = 256 * 1024;
 /** With so many response bytes of a connection waiting, a stream gets no more of them than the window of the wire. */
 const EXTRA_QUEUED_BYTES_MAX = 4 * 1024 * 1024;
 
@@ -40,7 +45,7 @@ export class H2Stream extends Exchange implements FileTarget, AccessRecord {
   protected responseStarted = false;
   readonly #target: string;
   /** The fields of the request, for an access log. */
-  readonly #fields: Uint8Array | null;
+  #fields: Uint8Array | null = null;
   #responseHead: Buffer | null = null;
   #file: FileSender | null = null;
   #fileEnds = false;
@@ -75,11 +80,10 @@ export class H2Stream extends Exchange implements FileTarget, AccessRecord {
     this.bodyEnded = ends;
     this.replay = ends ? NONE : [];
     this.submittedAt = ctx.sweeper.now;
-    const logged = ctx.accessLog !== null;
-    if (logged) this.startedAt = performance.now();
-    this.#fields = logged
-      ? Uint8Array.prototype.slice.call(head.block, head.splitAt, head.blockEnd)
-      : null;
+    if (ctx.accessLog !== null) {
+      this.startedAt = performance.now();
+      this.#fields = Uint8Array.prototype.slice.call(head.block, head.splitAt, head.blockEnd);
+    }
     if (!ends) this.#clock = new BodyClock(ctx);
     this.#wait();
   }
@@ -104,14 +108,17 @@ export class H2Stream extends Exchange implements FileTarget, AccessRecord {
 
   // The request
 
-  /** Body bytes; they are kept. */
-  body(piece: Buffer): void {
+  /** Body bytes; says whether they are kept. */
+  body(piece: Buffer): HandedCode {
     this.#clock?.count(piece.length);
-    if (this.stage === Stage.OUT) this.owner.engine.handedOver(this.id, piece.length);
-    else if (this.#inbox.length > 0 || piece.length > this.requestCredit) {
-      if (this.#inbox === NONE) this.#inbox = [];
-      this.#inbox.push(piece);
-    } else this.#hand(piece);
+    if (this.stage === Stage.OUT) {
+      this.owner.engine.handedOver(this.id, piece.length);
+      return Handed.COPIED;
+    }
+    if (this.#inbox.length === 0 && piece.length <= this.requestCredit) return this.#hand(piece);
+    if (this.#inbox === NONE) this.#inbox = [];
+    this.#inbox.push(piece);
+    return Handed.KEPT;
   }
 
   /** The request is complete. */
@@ -147,10 +154,11 @@ export class H2Stream extends Exchange implements FileTarget, AccessRecord {
     this.#grantWindow();
   }
 
-  #hand(piece: Buffer): void {
+  #hand(piece: Buffer): HandedCode {
     this.#handed += piece.length;
-    this.ctx.backend.sendBody(this, piece, false);
+    const handed = this.ctx.backend.sendBody(this, piece, false);
     this.owner.engine.handedOver(this.id, piece.length);
+    return handed;
   }
 
   #end(trailers: Uint8Array | null): void {
@@ -200,6 +208,8 @@ export class H2Stream extends Exchange implements FileTarget, AccessRecord {
   }
 
   onLent(flags: number, buf: Buffer, start: number, end: number): void {
+    // What has to wait is copied once more.
+    if (this.owner.engine.outputBytes + end - start > WRITE_BYTES_MAX) this.owner.flush();
     this.#data(flags, buf, start, end, true);
   }
 
@@ -331,18 +341,12 @@ export class H2Stream extends Exchange implements FileTarget, AccessRecord {
 
   /** Answers with an error of the edge's own, or ends what cannot be answered any more. */
   refuse(code: ErrorCode): void {
-    this.ctx.onRefused(code, this.client(), `${this.method} ${this.#target}`);
-    const { engine } = this.owner;
-    if (this.responseStarted) {
-      engine.reset(this.id, H2Code.INTERNAL_ERROR);
-    } else {
-      const bytes = errorResponse(code, false, true);
-      const headEnd = bytes.indexOf("\r\n\r\n") + 4;
-      const withBody = this.method !== "HEAD";
+    this.ctx.onRefused(code, this.clientNamed ?? this.client(), `${this.method} ${this.#target}`);
+    if (this.responseStarted) this.owner.engine.reset(this.id, H2Code.INTERNAL_ERROR);
+    else {
       this.responseStarted = true;
       this.status = ERRORS[code].status;
-      engine.sendHead(this.id, this.status, bytes, 0, headEnd, !withBody);
-      if (withBody) engine.sendData(this.id, bytes, headEnd, bytes.length, true);
+      sendError(this.owner.engine, this.id, code, this.method !== "HEAD");
     }
     this.complete();
     this.owner.flushSoon();
@@ -357,7 +361,7 @@ export class H2Stream extends Exchange implements FileTarget, AccessRecord {
 
   /** The response cannot be completed. */
   cut(why: string): void {
-    this.ctx.onCut(why, this.client(), `${this.method} ${this.#target}`);
+    this.ctx.onCut(why, this.clientNamed ?? this.client(), `${this.method} ${this.#target}`);
     this.owner.engine.reset(this.id, H2Code.INTERNAL_ERROR);
     this.gone();
     this.owner.flushSoon();

@@ -6,10 +6,12 @@
  */
 import type { ErrorCode } from "../../core/errors.ts";
 import { H2Code } from "../../proto/h2/frames.ts";
+import { Handed, type HandedCode } from "../../exchange/exchange.ts";
 import type { DeflateParams } from "../../proto/ws/extensions.ts";
 import { acceptFields, checkExtendedConnect } from "../../proto/ws/handshake.ts";
 import { Flag, REQUEST_WINDOW_BYTES } from "../../wire/spec.ts";
-import { type UpgradedSession, WsSession, type WsTransport } from "../ws-session.ts";
+import type { UpgradedSession, WsTransport } from "../upgraded.ts";
+import { WsSession } from "../ws-session.ts";
 import { H2Stream } from "./h2-stream.ts";
 
 /** How long the client's END_STREAM is awaited after ours. */
@@ -49,15 +51,16 @@ export class H2WebSocket extends H2Stream implements WsTransport {
 
   // From the client
 
-  override body(piece: Buffer): void {
+  override body(piece: Buffer): HandedCode {
     this.#ungranted += piece.length;
     if (this.#session === null) this.#early.push(piece);
     else this.#session.receive(piece);
     if (this.#paused) {
       this.#withheld += piece.length;
-      if (this.#withheld > WITHHELD_FREE_BYTES) return;
+      if (this.#withheld > WITHHELD_FREE_BYTES) return Handed.KEPT;
       this.owner.engine.handedOver(this.id, piece.length);
     } else this.#grantWindow();
+    return Handed.KEPT;
   }
 
   override end(): void {

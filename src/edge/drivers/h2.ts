@@ -3,18 +3,20 @@
  * round of the event loop leaves in one write.
  *
  * It ends in steps (RFC 9113 section 6.8): a GOAWAY that names no stream, so that what is on its way is still served; one that
- * names the last
- * when the client has seen the first; and, when the last stream is over, our FIN. Then it reads on for a short while, so that no
- * RST overtakes
- * the last response.
+ * names the last when the client has seen the first; and, when the last stream is over, our FIN. Then it reads on for a short
+ * while, so that no RST overtakes the last response.
  */
+import { release } from "../../core/bytes.ts";
 import { H2Connection, H2Event } from "../../proto/h2/connection.ts";
+import type { RequestHead } from "../../proto/events.ts";
 import { H2Code } from "../../proto/h2/frames.ts";
 import { REQUEST_WINDOW_BYTES } from "../../wire/spec.ts";
 import { ClientOutput, type ClientSocket } from "../client-socket.ts";
 import type { ClientConnection } from "../connection.ts";
+import { Handed } from "../../exchange/exchange.ts";
 import type { EdgeContext } from "../context.ts";
-import { connectionConstant, peerName } from "../peer.ts";
+import { connectionConstant, forwardingOf, headConstant, peerName } from "../peer.ts";
+import { flushLater } from "./h2-flush.ts";
 import type { H2Owner } from "./h2-owner.ts";
 import { H2Stream } from "./h2-stream.ts";
 import { H2WebSocket } from "./h2-websocket.ts";
@@ -26,19 +28,12 @@ const LINGER_BYTES_MAX = 1024 * 1024;
 const DRAIN_MS = 2000;
 /** Bytes of one write. */
 const PULL_BYTES = 256 * 1024;
+/** Memory of so many received bytes is worth giving back at once. */
+const RELEASED_BYTES_MIN = 16 * 1024;
 /** Request body bytes of all streams that no worker has got yet. */
 const CONNECTION_WINDOW_BYTES = 2 * 1024 * 1024;
 /** With so many response bytes waiting for a slow client, it gets no more streams: each could bring as many again as its window. */
 const QUEUED_BYTES_MAX = 16 * 1024 * 1024;
-
-/** Connections with something to write in this round of the event loop. */
-let dirty: H2ClientConnection[] = [];
-
-function flushAll(): void {
-  const connections = dirty;
-  dirty = [];
-  for (const connection of connections) connection.flush();
-}
 
 export class H2ClientConnection implements ClientConnection, H2Owner {
   sweepIndex = -1;
@@ -50,7 +45,10 @@ export class H2ClientConnection implements ClientConnection, H2Owner {
   readonly #streams = new Map<number, H2Stream>();
   readonly #constant: Buffer;
   readonly #form: "cgi" | "asgi";
+  readonly #unixPath: string;
   #flushPlanned = false;
+  /** Someone keeps bytes of the chunk that is being read. */
+  #chunkKept = false;
   /** The client's preface has come, and with it the keep-alive timeout begins. */
   #greeted = false;
   /** Nothing is read any more, our FIN is out or waits for the last bytes. */
@@ -69,10 +67,12 @@ export class H2ClientConnection implements ClientConnection, H2Owner {
     this.#socket = socket;
     this.#output = new ClientOutput(socket, -1);
     this.#form = ctx.backend.form ?? "cgi";
+    this.#unixPath = unixPath;
     this.#constant = connectionConstant(this.#form, socket, unixPath);
     this.engine = new H2Connection({
       ...ctx.settings,
       form: this.#form,
+      forwarding: forwardingOf(ctx, socket, unixPath),
       // A WSGI app takes a WebSocket as a raw socket, on which it wants to see HTTP/1.1.
       connectProtocol: this.#form === "asgi",
       streamsMax: ctx.settings.h2StreamsMax,
@@ -103,14 +103,19 @@ export class H2ClientConnection implements ClientConnection, H2Owner {
       if (this.#discarded > LINGER_BYTES_MAX) this.#socket.terminate();
       return;
     }
+    this.#chunkKept = false;
     this.engine.feed(chunk);
     this.#pump();
+    // An upload would else bring tens of megabytes together, every page of them new and cold.
+    if (!this.#chunkKept && chunk.length >= RELEASED_BYTES_MIN) release(chunk);
   }
 
   drain(): void {
     if (!this.#output.drain()) return;
     this.#progressAt = this.ctx.sweeper.now;
-    if (this.#output.pending === 0) this.flush();
+    if (this.#output.pending > 0) return;
+    this.engine.written();
+    this.flush();
   }
 
   ended(): void {
@@ -141,8 +146,10 @@ export class H2ClientConnection implements ClientConnection, H2Owner {
     return this.#leaving;
   }
 
-  shutdown(): void {
+  shutdown(last: boolean): void {
     if (this.#drainingAt > 0 || this.#leaving) return;
+    // A newcomer's first request may be right behind its preface.
+    if (!last && !this.engine.established) return;
     this.#drainingAt = this.ctx.sweeper.now;
     this.engine.goaway(!this.engine.established);
     for (const stream of [...this.#streams.values()]) stream.shutdown();
@@ -174,7 +181,7 @@ export class H2ClientConnection implements ClientConnection, H2Owner {
   flushSoon(): void {
     if (this.#flushPlanned) return;
     this.#flushPlanned = true;
-    if (dirty.push(this) === 1) setImmediate(flushAll);
+    flushLater(this);
   }
 
   over(stream: H2Stream): void {
@@ -183,7 +190,7 @@ export class H2ClientConnection implements ClientConnection, H2Owner {
   }
 
   closeSoon(): void {
-    this.shutdown();
+    this.shutdown(true);
   }
 
   /** Writes what the socket takes. */
@@ -195,6 +202,7 @@ export class H2ClientConnection implements ClientConnection, H2Owner {
       const bytes = this.engine.pull(PULL_BYTES);
       if (bytes === null) break;
       output.write(bytes, 0, bytes.length);
+      if (output.pending === 0) this.engine.written();
       this.#progressAt = this.ctx.sweeper.now;
     }
     if (output.pending > 0) this.#watch();
@@ -259,6 +267,7 @@ export class H2ClientConnection implements ClientConnection, H2Owner {
           if (engine.hasOutput) this.flushSoon();
           if (engine.headPending() || this.#greeted !== engine.established) this.#watch();
           this.#greeted = engine.established;
+          if (this.ctx.stopping) this.shutdown(false);
           return this.#maybeClose();
         case H2Event.HEAD:
           this.#begin();
@@ -268,7 +277,8 @@ export class H2ClientConnection implements ClientConnection, H2Owner {
           const { buffer, byteOffset } = data;
           const length = dataEnd - dataStart;
           const piece = Buffer.from(buffer as ArrayBuffer, byteOffset + dataStart, length);
-          this.#streams.get(engine.stream)?.body(piece);
+          const handed = this.#streams.get(engine.stream)?.body(piece) ?? Handed.COPIED;
+          if (handed === Handed.KEPT) this.#chunkKept = true;
           break;
         }
         case H2Event.END:
@@ -297,17 +307,22 @@ export class H2ClientConnection implements ClientConnection, H2Owner {
     }
     const stream = head.protocol === "websocket" ? new H2WebSocket(this) : new H2Stream(this);
     this.#open(stream);
+    if (ctx.health?.answer(stream, head) === true) return;
     // The engine encodes heads for the interface there was when the client connected.
     const form = ctx.backend.form;
     if (form !== null && form !== this.#form) {
-      this.shutdown();
+      this.shutdown(true);
       return stream.refuse("interface-changed");
     }
     if (head.protocol !== null) {
       if (!(stream instanceof H2WebSocket)) return stream.refuse("connect-refused");
       if (!stream.handshake()) return;
     }
-    ctx.backend.submit(stream, head, this.#constant);
+    ctx.backend.submit(stream, head, this.#constantOf(head));
+  }
+
+  #constantOf({ forwarded }: RequestHead): Buffer {
+    return headConstant(forwarded, this.#constant, this.#form, this.#socket, this.#unixPath);
   }
 
   #open(stream: H2Stream): void {
@@ -315,6 +330,7 @@ export class H2ClientConnection implements ClientConnection, H2Owner {
     counts.requests += 1;
     counts.headersDropped += this.engine.head.dropped;
     stream.form = this.#form;
+    stream.clientNamed = this.engine.head.forwarded?.client ?? null;
     this.#streams.set(stream.id, stream);
     this.#watch();
   }

@@ -5,11 +5,12 @@
 import type { ErrorCode } from "../../core/errors.ts";
 import { H3Error, type QuicSession, type QuicStream } from "../../net/quic.ts";
 import type { HeadForm } from "../../proto/events.ts";
+import type { Forwarded, ForwardingSource } from "../../proto/forwarded.ts";
 import type { H3RequestHead } from "../../proto/h3/request-head.ts";
 import type { ClientMember } from "../connection.ts";
 import type { EdgeContext } from "../context.ts";
 import type { TlsFacts } from "../client-socket.ts";
-import { connectionConstant, type Peer, peerName } from "../peer.ts";
+import { connectionConstant, forwardingOf, headConstant, type Peer, peerName } from "../peer.ts";
 import { TlsSessionFacts, type TlsSession } from "../tls-socket.ts";
 import { H3Request } from "./h3.ts";
 
@@ -36,6 +37,8 @@ export class H3Session implements ClientMember, Peer, TlsSession {
   readonly #shared: H3Shared;
   readonly #session: QuicSession;
   readonly #requests = new Set<H3Request>();
+  /** Asked at the first request of which it matters. */
+  readonly forwarding: ForwardingSource;
   readonly #constants: Partial<Record<HeadForm, Buffer>> = {};
   /** Without requests, since when there are none or from the start: then it ends at this time. */
   #idleUntil: number;
@@ -50,6 +53,7 @@ export class H3Session implements ClientMember, Peer, TlsSession {
     this.#ctx = ctx;
     this.#shared = shared;
     this.#session = session;
+    this.forwarding = forwardingOf(ctx, this, "");
     session.onstream = (stream) => this.#stream(stream);
     session.opened.then(
       (handshake) => this.#up(handshake),
@@ -127,7 +131,7 @@ export class H3Session implements ClientMember, Peer, TlsSession {
   }
 
   shutdown(): void {
-    this.#close();
+    if (!this.#closing) this.#close();
   }
 
   kill(): void {
@@ -173,9 +177,10 @@ export class H3Session implements ClientMember, Peer, TlsSession {
     if (this.deadline === 0 || deadline < this.deadline) this.deadline = deadline;
   }
 
-  /** What is constant for the session of a head block. */
-  constant(form: HeadForm): Buffer {
-    return (this.#constants[form] ??= connectionConstant(form, this, ""));
+  /** The part of a head block that is not the request's own. */
+  constant(form: HeadForm, forwarded: Forwarded | null): Buffer {
+    const plain = (this.#constants[form] ??= connectionConstant(form, this, ""));
+    return headConstant(forwarded, plain, form, this, "");
   }
 
   headReader(form: HeadForm): H3RequestHead {

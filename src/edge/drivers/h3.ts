@@ -104,7 +104,8 @@ export class H3Request extends H3Response implements AccessRecord, SpoolOwner {
     const { ctx } = this;
     this.form = ctx.backend.form ?? "cgi";
     const head = this.#session.headReader(this.form);
-    const refused = head.read(this.#fields);
+    const refused = head.read(this.#fields, this.#session.forwarding);
+    this.clientNamed = head.forwarded?.client ?? null;
     ctx.counts.requests += 1;
     ctx.counts.headersDropped += head.dropped;
     if (ctx.accessLog !== null) this.startedAt = performance.now();
@@ -117,9 +118,10 @@ export class H3Request extends H3Response implements AccessRecord, SpoolOwner {
       (head.trailersOk ? Flag.TRAILERS_OK : 0);
     this.replay = ends ? NONE : [];
     this.submittedAt = ctx.sweeper.now;
+    if (ctx.health?.answer(this, head) === true) return;
     if (ends) this.#wait(Phase.APP, ctx.settings.timeoutMs);
     else this.#waitForBody();
-    ctx.backend.submit(this, head, this.#session.constant(this.form));
+    ctx.backend.submit(this, head, this.#session.constant(this.form, head.forwarded));
   }
 
   #readOn(): void {
@@ -247,7 +249,7 @@ export class H3Request extends H3Response implements AccessRecord, SpoolOwner {
 
   protected refuse(code: ErrorCode): void {
     if (this.#phase === Phase.OVER || this.responseDone) return;
-    this.ctx.onRefused(code, this.client(), this.target());
+    this.ctx.onRefused(code, this.clientNamed ?? this.client(), this.target());
     if (this.responseStarted) this.abort(H3Error.REQUEST_CANCELLED);
     else this.sendError(code);
   }

@@ -74,8 +74,8 @@ export class RedirectConnection implements ClientConnection {
     this.#ctx.onClosed();
   }
 
-  shutdown(): void {
-    if (!this.leaving) this.#socket.end();
+  shutdown(last: boolean): void {
+    if (last && !this.leaving) this.#socket.end();
   }
 
   kill(): void {

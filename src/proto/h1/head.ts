@@ -31,7 +31,8 @@ import {
   UNDERSCORE_MARK,
 } from "../grammar.ts";
 import { copyBytes } from "../../core/bytes.ts";
-import { joinRepeated } from "../join.ts";
+import { type Forwarded, type ForwardingOptions, ForwardingReader } from "../forwarded.ts";
+import { joinRepeated, replaceHost } from "../join.ts";
 import type { HeadLimits } from "../limits.ts";
 import { LINE_INCOMPLETE, LINE_TOO_LONG, LineScan } from "./lines.ts";
 import {
@@ -66,6 +67,7 @@ export const Fact = {
   CODING_CHUNKED: 1024,
   CODING_OTHER: 2048,
   CODING_WRONG: 4096,
+  FORWARDING: 8192,
 } as const;
 
 /** The fact that a field of the name is there, by NameCode. */
@@ -79,6 +81,7 @@ function factsByName(): Uint16Array {
   facts[Name.TRANSFER_ENCODING] = Fact.TRANSFER_ENCODING;
   facts[Name.EXPECT] = Fact.EXPECT;
   facts[Name.UPGRADE] = Fact.UPGRADE;
+  facts[Name.FORWARDING] = Fact.FORWARDING;
   return facts;
 }
 
@@ -106,7 +109,9 @@ export class HeadParser {
 
   readonly #form: HeadForm;
   readonly #cgi: boolean;
-  readonly #limits: HeadLimits;
+  readonly #limits: HeadLimits & ForwardingOptions;
+  /** Made for the first head that has such fields. */
+  #forwarding: ForwardingReader | null = null;
   readonly #table: Uint8Array;
   readonly #special: SpecialNames;
   readonly #scan = new LineScan();
@@ -115,7 +120,7 @@ export class HeadParser {
   /** Repeated names of the CGI form: position of the first name, position of the repeated one, in turn. */
   #repeats: number[] | null = null;
 
-  constructor(form: HeadForm, limits: HeadLimits, names: NameSet) {
+  constructor(form: HeadForm, limits: HeadLimits & ForwardingOptions, names: NameSet) {
     this.line = new RequestLine(form);
     this.names = names;
     this.#form = form;
@@ -173,6 +178,7 @@ export class HeadParser {
     if (this.line.authorityTo > 0 && (this.facts & Fact.HOST) === 0) {
       this.#appendAuthority(bytes, base);
     }
+    if ((this.facts & Fact.FORWARDING) !== 0 && !this.#concludeForwarding()) return HEAD_REFUSED;
     return at + 2 - base;
   }
 
@@ -227,7 +233,7 @@ export class HeadParser {
     const hash = nameHash(out, nameAt, nameEnd);
     const special = this.#special.find(out, nameAt, nameEnd, hash);
     if (special !== Name.ORDINARY) {
-      o = this.#meaning(special, valueAt, o);
+      o = this.#meaning(special, nameAt, valueAt, o);
       if (o < 0) return o;
       if (special === Name.HOST && this.line.authorityTo > 0) {
         o = copyBytes(
@@ -255,8 +261,9 @@ export class HeadParser {
   }
 
   /** A special field has been written: notes what it says. The end of the block (`o` when it is left out), or HEAD_REFUSED. */
-  #meaning(name: NameCode, valueAt: number, valueEnd: number): number {
+  #meaning(name: NameCode, nameAt: number, valueAt: number, valueEnd: number): number {
     const out = this.out;
+    if (name === Name.FORWARDING) return this.#takeForwarding(nameAt, valueAt, valueEnd);
     const fact = FACTS[name]!;
     const fault = fieldFault(name, (this.facts & fact) !== 0, out, valueAt, valueEnd);
     if (fault !== null) return this.#refuse(fault);
@@ -291,6 +298,29 @@ export class HeadParser {
       default:
         return this.o;
     }
+  }
+
+  /** Of the head just read; null when nothing was said by a trusted peer. */
+  get forwarded(): Forwarded | null {
+    return (this.facts & Fact.FORWARDING) === 0 ? null : (this.#forwarding?.result ?? null);
+  }
+
+  /** A forwarding field has been written: as `#meaning`. */
+  #takeForwarding(nameAt: number, valueAt: number, valueEnd: number): number {
+    const reader = (this.#forwarding ??= new ForwardingReader(this.#limits.forwarding));
+    if ((this.facts & Fact.FORWARDING) === 0) reader.begin();
+    this.facts |= Fact.FORWARDING;
+    if (reader.takeFrom(this.out, nameAt, valueAt, valueEnd)) return valueEnd;
+    this.dropped++;
+    return this.o;
+  }
+
+  #concludeForwarding(): boolean {
+    const reader = this.#forwarding!;
+    this.error = reader.conclude();
+    const host = reader.result?.host ?? null;
+    if (host !== null) this.o = replaceHost(this.out, this.line.size, this.o, this.#form, host);
+    return this.error === null;
   }
 
   /** Takes `HTTP_` off the name just written. */

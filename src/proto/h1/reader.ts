@@ -12,6 +12,7 @@ import { CR, LF } from "../grammar.ts";
 import { HeadBlock } from "./block.ts";
 import { Chunk, ChunkedDecoder } from "./body.ts";
 import { allocate, copyBytes } from "../../core/bytes.ts";
+import type { ForwardingOptions } from "../forwarded.ts";
 import type { HeadLimits } from "../limits.ts";
 import { HEAD_INCOMPLETE, HeadParser } from "./head.ts";
 import { HeadMemo } from "./memo.ts";
@@ -19,7 +20,7 @@ import { type NameSet, sharedNameSet } from "../names.ts";
 import { Head } from "./request-head.ts";
 import { TrailerReader } from "./trailers.ts";
 
-export interface H1ReaderOptions extends HeadLimits {
+export interface H1ReaderOptions extends HeadLimits, ForwardingOptions {
   readonly form: HeadForm;
   /** Bytes of a request body; 0 is no bound. */
   readonly bodyBytesMax: number;

@@ -4,6 +4,7 @@
  */
 import type { ErrorCode } from "../../core/errors.ts";
 import type { RequestHead } from "../events.ts";
+import type { Forwarded } from "../forwarded.ts";
 import { Fact, type HeadParser } from "./head.ts";
 import type { HeadMemo } from "./memo.ts";
 
@@ -21,6 +22,7 @@ export class Head implements RequestHead {
   trailersOk = false;
   upgrade = false;
   dropped = 0;
+  forwarded: Forwarded | null = null;
 
   readonly #memo: HeadMemo;
   readonly #parser: HeadParser;
@@ -64,6 +66,7 @@ export class Head implements RequestHead {
     const upgrade = Fact.UPGRADE | Fact.UPGRADE_NAMED;
     this.upgrade = (facts & upgrade) === upgrade && version !== 10;
     this.dropped = parser.dropped;
+    this.forwarded = parser.forwarded;
     return null;
   }
 }

@@ -144,13 +144,24 @@ export class H2Connection extends H2Requests {
 
   /**
    * Moves what may be written now into one buffer of about `max` bytes (more if HEADERS and small DATA have filled it further): what
-   * was put into the output at once, then queued DATA by RFC 9218. Null when there is nothing. The caller keeps the buffer.
+   * was put into the output at once, then queued DATA by RFC 9218. Null when there is nothing. The caller keeps the buffer until it
+   * says `written`.
    */
   pull(max: number): Buffer | null {
     if (!this.over) this.sender.fill(max);
     if (this.out.length === 0) return null;
     this.taken();
     return this.out.take();
+  }
+
+  /** All that was pulled so far is written, and nobody looks at those buffers any more: they serve again. */
+  written(): void {
+    this.out.reuse();
+  }
+
+  /** Bytes that `pull` would give at once, without DATA that is queued. */
+  get outputBytes(): number {
+    return this.out.length;
   }
 
   get hasOutput(): boolean {

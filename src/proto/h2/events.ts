@@ -1,5 +1,6 @@
 /** What an HTTP/2 connection tells the driver, and what it is told at its beginning. */
 import type { HeadForm } from "../events.ts";
+import type { ForwardingOptions } from "../forwarded.ts";
 import type { HeadLimits } from "../limits.ts";
 
 export const H2Event = {
@@ -25,7 +26,7 @@ export const H2Event = {
 } as const;
 export type H2EventCode = (typeof H2Event)[keyof typeof H2Event];
 
-export interface H2Options extends HeadLimits {
+export interface H2Options extends HeadLimits, ForwardingOptions {
   readonly form: HeadForm;
   /** Bytes of a request body; 0 is no bound. */
   readonly bodyBytesMax: number;

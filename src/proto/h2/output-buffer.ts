@@ -1,14 +1,19 @@
 /**
  * A growing run of output bytes. Writers call `reserve` once for all that they are about to write and then store into `chunk` at `at`: no
- * byte is checked twice. What is taken is never copied: the chunk goes on being filled behind it.
+ * byte is checked twice. What is taken is never copied: the chunk goes on being filled behind it, and is filled anew once the taker
+ * says that it has written all. Large chunks, whose pages are dear, then serve whoever needs one next.
  */
 
 /** Bytes that a new chunk has at least. */
 const CHUNK_BYTES_MIN = 8192;
-/** A chunk with less room is given up when what it holds is taken. */
-const CHUNK_BYTES_LEFT_MIN = 512;
+/** A chunk of more than MEDIUM has LARGE bytes: what is pulled for one write, and what may come on top of it. */
+const CHUNK_BYTES_MEDIUM = 64 * 1024;
+const CHUNK_BYTES_LARGE = 320 * 1024;
+/** Large chunks that lie ready, for all connections. */
+const SPARE_CHUNKS_MAX = 4;
 
 const NONE: Buffer = Buffer.alloc(0);
+const spare: Buffer[] = [];
 
 export class OutputBuffer {
   chunk: Buffer = NONE;
@@ -25,7 +30,7 @@ export class OutputBuffer {
     if (this.at + bytes <= this.chunk.length) return;
     const length = this.at - this.start;
     // Grows by doubling while nobody takes.
-    const grown = Buffer.allocUnsafeSlow(Math.max(length + bytes, 2 * length, CHUNK_BYTES_MIN));
+    const grown = newChunk(Math.max(length + bytes, 2 * length, CHUNK_BYTES_MIN));
     if (length > 0) this.chunk.copy(grown, 0, this.start, this.at);
     this.chunk = grown;
     this.start = 0;
@@ -35,11 +40,24 @@ export class OutputBuffer {
   /** What is written, for the caller to keep. */
   take(): Buffer {
     const taken = this.chunk.subarray(this.start, this.at);
-    if (this.chunk.length - this.at < CHUNK_BYTES_LEFT_MIN) {
-      this.chunk = NONE;
-      this.at = 0;
-    }
     this.start = this.at;
     return taken;
   }
+
+  /** Nobody looks any more at what was taken. */
+  reuse(): void {
+    if (this.start < this.at || this.at === 0) return;
+    const { chunk } = this;
+    this.start = 0;
+    this.at = 0;
+    if (chunk.length <= CHUNK_BYTES_MIN) return;
+    this.chunk = NONE;
+    if (chunk.length === CHUNK_BYTES_LARGE && spare.length < SPARE_CHUNKS_MAX) spare.push(chunk);
+  }
+}
+
+function newChunk(bytes: number): Buffer {
+  if (bytes <= CHUNK_BYTES_MEDIUM || bytes > CHUNK_BYTES_LARGE)
+    return Buffer.allocUnsafeSlow(bytes);
+  return spare.pop() ?? Buffer.allocUnsafeSlow(CHUNK_BYTES_LARGE);
 }

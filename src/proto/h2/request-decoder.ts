@@ -189,6 +189,7 @@ export class RequestDecoder {
     head.contentLength = endStream ? 0 : hasLength ? contentLength : -1;
     head.expectContinue = (facts & (1 << Name.EXPECT)) !== 0 && head.contentLength !== 0;
     head.dropped = this.#fields.dropped;
+    head.forwarded = this.#fields.forwarded;
     head.priority = this.#fields.priority;
     head.protocol = this.#pseudo.protocol;
     head.upgrade = head.protocol !== null;

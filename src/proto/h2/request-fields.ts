@@ -9,8 +9,9 @@ import { allocate, copyBytes } from "../../core/bytes.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import { fieldFault } from "../field-rules.ts";
 import { decimal, equalsIgnoreCase } from "../fields.ts";
+import { type Forwarded, ForwardingReader } from "../forwarded.ts";
 import { ascii } from "../grammar.ts";
-import { joinRepeated } from "../join.ts";
+import { joinRepeated, replaceHost } from "../join.ts";
 import { Name, type NameCode, type NameSet, sharedNameSet } from "../names.ts";
 import { DecodeCode } from "./decode-code.ts";
 import { FieldCode, type HpackDecoder } from "./hpack-decoder.ts";
@@ -25,6 +26,7 @@ const SEMICOLON = 59;
 const SPACE = 32;
 const EMPTY = new Uint8Array(0);
 const TRAILERS = ascii("trailers");
+const FORWARDING = 1 << Name.FORWARDING;
 
 /** Where blocks are written before it is known how large they become; shared by all connections. */
 let shared: Uint8Array = EMPTY;
@@ -52,6 +54,8 @@ export class RequestFields {
   #cookieEnd = 0;
   /** Names to be joined (joinRepeated). */
   #repeats: number[] | null = null;
+  /** Made for the first head with such fields. */
+  #forwarding: ForwardingReader | null = null;
 
   constructor(options: PseudoOptions) {
     this.#options = options;
@@ -89,7 +93,28 @@ export class RequestFields {
     }
     if (code === FieldCode.FAULT) return DecodeCode.COMPRESSION;
     if (this.#repeats !== null) this.o = joinRepeated(out, line.size, this.o, this.#repeats);
+    if ((this.facts & FORWARDING) === 0) return DecodeCode.OK;
+    const fault = this.#forwarding!.conclude();
+    if (fault !== null) return this.#refuse(fault);
+    const host = this.forwarded?.host ?? null;
+    if (host !== null) this.o = replaceHost(out, line.size, this.o, this.#options.form, host);
     return DecodeCode.OK;
+  }
+
+  /** Of the head just read; null when nothing was said by a trusted peer. */
+  get forwarded(): Forwarded | null {
+    return (this.facts & FORWARDING) === 0 ? null : (this.#forwarding?.result ?? null);
+  }
+
+  /** False: the field must not reach the app. */
+  #takeForwarding(field: HpackDecoder): boolean {
+    const reader = (this.#forwarding ??= new ForwardingReader(this.#options.forwarding));
+    if ((this.facts & FORWARDING) === 0) reader.begin();
+    this.facts |= FORWARDING;
+    const { source, valueAt, to, nameSize } = field;
+    if (reader.takeFrom(source, valueAt - 1 - nameSize, valueAt, to)) return true;
+    this.dropped++;
+    return false;
   }
 
   #readField(field: HpackDecoder, pseudo: RequestPseudo): DecodeCode {
@@ -138,6 +163,10 @@ export class RequestFields {
   #readSpecial(field: HpackDecoder, pseudo: RequestPseudo): DecodeCode {
     const { source, valueAt, to } = field;
     const name = field.kind as NameCode;
+    if (name === Name.FORWARDING) {
+      if (this.#takeForwarding(field)) this.#put(field);
+      return DecodeCode.OK;
+    }
     const bit = 1 << name;
     const fault = fieldFault(name, (this.facts & bit) !== 0, source, valueAt, to);
     if (fault !== null) return this.#refuse(fault);

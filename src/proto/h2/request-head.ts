@@ -1,5 +1,6 @@
 /** The head that an HTTP/2 connection shows (RequestHead of ../events.ts). */
 import type { HeadForm, RequestHead } from "../events.ts";
+import type { Forwarded } from "../forwarded.ts";
 import type { H2Target } from "./request-target.ts";
 
 export interface H2RequestHead extends RequestHead {
@@ -24,6 +25,7 @@ export class H2Head implements H2RequestHead {
   trailersOk = true;
   upgrade = false;
   dropped = 0;
+  forwarded: Forwarded | null = null;
   protocol: string | null = null;
   priority = -1;
 

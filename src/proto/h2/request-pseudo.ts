@@ -7,13 +7,14 @@ import type { ErrorCode } from "../../core/errors.ts";
 import type { HeadForm } from "../events.ts";
 import { equalsIgnoreCase, validHost } from "../fields.ts";
 import { ascii, TOKEN } from "../grammar.ts";
+import type { ForwardingOptions } from "../forwarded.ts";
 import type { HeadLimits } from "../limits.ts";
 import { DecodeCode } from "./decode-code.ts";
 import type { HpackDecoder } from "./hpack-decoder.ts";
 import { FieldKind } from "./hpack-names.ts";
 import { H2Target } from "./request-target.ts";
 
-export interface PseudoOptions extends HeadLimits {
+export interface PseudoOptions extends HeadLimits, ForwardingOptions {
   readonly form: HeadForm;
   /** SETTINGS_ENABLE_CONNECT_PROTOCOL is sent (RFC 8441): `:protocol` may come. */
   readonly connectProtocol: boolean;

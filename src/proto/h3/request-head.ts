@@ -7,9 +7,10 @@ import { allocate } from "../../core/bytes.ts";
 import type { HeadForm, RequestHead } from "../events.ts";
 import { fieldFault } from "../field-rules.ts";
 import { decimal, listMembers } from "../fields.ts";
+import { type Forwarded, ForwardingReader, type ForwardingSource } from "../forwarded.ts";
 import { ascii } from "../grammar.ts";
 import type { HeadLimits } from "../limits.ts";
-import { Name, type NameCode } from "../names.ts";
+import { isForwardingName, Name, type NameCode } from "../names.ts";
 import { KNOWN_METHODS, RequestTarget } from "../target.ts";
 
 /** Lower-case names; several values of one name together. */
@@ -62,6 +63,9 @@ export class H3RequestHead implements RequestHead {
   trailersOk = false;
   readonly upgrade: boolean = false;
   dropped = 0;
+  forwarded: Forwarded | null = null;
+  #forwarding: ForwardingReader | null = null;
+  #source: ForwardingSource | undefined;
   readonly #options: RequestHeadOptions;
   readonly #target: PathTarget;
   readonly #cgi: boolean;
@@ -85,9 +89,15 @@ export class H3RequestHead implements RequestHead {
     return fieldOf(this.#fields, name);
   }
 
-  /** Takes a request's fields: null, or what is wrong with them. What it shows is valid until the next call. */
-  read(fields: FieldTable): ErrorCode | null {
+  /**
+   * Takes a request's fields: null, or what is wrong with them. What it shows is valid until the next call. `source`: whether its peer is
+   * a trusted proxy; nobody is without it.
+   */
+  read(fields: FieldTable, source?: ForwardingSource): ErrorCode | null {
     this.#fields = fields;
+    this.#source = source;
+    this.#forwarding = null;
+    this.forwarded = null;
     this.#text = "";
     this.#count = 0;
     this.#bytes = 0;
@@ -95,8 +105,24 @@ export class H3RequestHead implements RequestHead {
     this.contentLength = -1;
     this.expectContinue = false;
     this.trailersOk = false;
-    const refused = this.#readPseudo() ?? this.#readFields() ?? this.#bodyFault();
+    const refused =
+      this.#readPseudo() ?? this.#readFields() ?? this.#bodyFault() ?? this.#readForwarded();
     if (refused === null) this.#write();
+    return refused;
+  }
+
+  #readForwarded(): ErrorCode | null {
+    if (this.#forwarding === null) return null;
+    const refused = this.#forwarding.conclude();
+    this.forwarded = this.#forwarding.result;
+    const host = this.forwarded?.host ?? null;
+    // The host is the first of the fields, whatever else there is.
+    if (host !== null) {
+      const rest = this.#text.split("\0").slice(3);
+      this.#text = "";
+      this.#put("host", host);
+      for (const text of rest) this.#text += `\0${text}`;
+    }
     return refused;
   }
 
@@ -142,7 +168,7 @@ export class H3RequestHead implements RequestHead {
 
   #readField(name: string, value: string | readonly string[]): ErrorCode | null {
     if (!TOKEN_LOWER.test(name)) return "header-name-invalid";
-    const special = SPECIAL.get(name) ?? Name.ORDINARY;
+    const special = SPECIAL.get(name) ?? (isForwardingName(name) ? Name.FORWARDING : Name.ORDINARY);
     if (special === Name.CONNECTION) return "header-connection-specific";
     if (typeof value === "string") return this.#readValue(name, special, value);
     if (special === Name.CONTENT_TYPE) return "content-type-duplicate";
@@ -190,9 +216,15 @@ export class H3RequestHead implements RequestHead {
       if (value.toLowerCase() !== "trailers") return "header-connection-specific";
       this.trailersOk = listMembers(bytes, 0, bytes.length, TRAILERS_WORD) !== 0;
     }
-    if (special === Name.PROXY) this.dropped += 1;
+    const kept = special === Name.FORWARDING ? this.#takeForwarding(name, value) : true;
+    if (special === Name.PROXY || !kept) this.dropped += 1;
     else this.#put(name, value);
     return null;
+  }
+
+  #takeForwarding(name: string, value: string): boolean {
+    this.#forwarding ??= new ForwardingReader(this.#source);
+    return this.#forwarding.take(name, value);
   }
 
   #put(name: string, value: string): void {

@@ -86,6 +86,17 @@ export class WsConnection {
     return this.#message.kind;
   }
 
+  /** All that was fed has been given out or taken in: none of it is held any more. */
+  get empty(): boolean {
+    return this.#pos >= this.#end && this.#next === null && !this.#message.pending;
+  }
+
+  /** How many bytes of the message's frame are to come, if what is fed next will be given out where it lies; else 0. */
+  get directBytes(): number {
+    const data = this.#inFrame && this.#opcode < Opcode.CLOSE;
+    return data && this.empty && this.#message.direct ? this.#left : 0;
+  }
+
   feed(chunk: Buffer): void {
     if (this.#over || chunk.length === 0) return;
     if (this.#pos < this.#end || this.#next !== null) {

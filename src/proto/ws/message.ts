@@ -8,7 +8,7 @@ import { copyBytes } from "../../core/bytes.ts";
 import { MessageInflater, type StreamPool } from "./deflate.ts";
 import type { DeflateParams } from "./extensions.ts";
 import { type MessageKind, Opcode } from "./frame.ts";
-import { scanUtf8, UTF8_INVALID, UTF8_WHOLE } from "./utf8.ts";
+import { type IsUtf8, scanUtf8, UTF8_INVALID, UTF8_WHOLE } from "./utf8.ts";
 
 export const Taken = {
   /** Nothing is to be given out yet. */
@@ -31,6 +31,7 @@ export interface MessageOptions {
   /** null: messages are not compressed. */
   readonly deflate: DeflateParams | null;
   readonly inflatePool: StreamPool;
+  readonly isUtf8?: IsUtf8;
 }
 
 /** Smaller pieces of an incomplete message are gathered. */
@@ -75,6 +76,11 @@ export class MessageReader {
     const { inflatePool, deflate } = this.#options;
     this.#inflater ??= new MessageInflater(inflatePool, deflate!);
     this.#inflater.begin();
+  }
+
+  /** Payload bytes are given out where they lie, if they are not too few. */
+  get direct(): boolean {
+    return !this.#compressed && this.#gathered === null;
   }
 
   /** Would a payload of this length make the message too big, whatever is in it? */
@@ -140,7 +146,7 @@ export class MessageReader {
   /** Checks the bytes if the message is a text. */
   #isText(bytes: Buffer, from: number, to: number, ascii: boolean): boolean {
     if (this.kind !== Opcode.TEXT || (ascii && this.#utf8 === UTF8_WHOLE)) return true;
-    this.#utf8 = scanUtf8(this.#utf8, bytes, from, to);
+    this.#utf8 = scanUtf8(this.#utf8, bytes, from, to, this.#options.isUtf8);
     return this.#utf8 !== UTF8_INVALID;
   }
 

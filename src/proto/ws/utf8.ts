@@ -39,10 +39,31 @@ allow(AFTER_ED, 0x80, 0x9f, ONE_MORE);
 allow(AFTER_F0, 0x90, 0xbf, TWO_MORE);
 allow(AFTER_F4, 0x80, 0x8f, TWO_MORE);
 
+/** Shorter runs are looked at byte by byte: the runtime's own check costs a view and a call. */
+const NATIVE_BYTES_MIN = 256;
+/** The longest character, without its last byte. */
+const CUT_BYTES_MAX = 3;
+
+/** Whether bytes are UTF-8 as a whole: the runtime's own check, for long runs. */
+export type IsUtf8 = (bytes: Uint8Array) => boolean;
+
 /** The state after `bytes[from..to)`, which follow what led to `state`. */
-export function scanUtf8(state: number, bytes: Uint8Array, from: number, to: number): number {
+export function scanUtf8(
+  state: number,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  isUtf8?: IsUtf8,
+): number {
   let now = state;
   let at = from;
+  if (isUtf8 !== undefined && to - from >= NATIVE_BYTES_MIN) {
+    while (now > UTF8_INVALID && at < to) now = NEXT[(now << 8) | bytes[at++]!]!;
+    if (now === UTF8_INVALID) return now;
+    const end = wholeEnd(bytes, at, to);
+    if (!isUtf8(bytes.subarray(at, end))) return UTF8_INVALID;
+    at = end;
+  }
   while (at < to) {
     if (now === UTF8_WHOLE) {
       while (at < to && bytes[at]! < 0x80) at++;
@@ -53,4 +74,13 @@ export function scanUtf8(state: number, bytes: Uint8Array, from: number, to: num
     at++;
   }
   return now;
+}
+
+/** Where the last character begins if it may be cut at `to`; else `to`. */
+function wholeEnd(bytes: Uint8Array, from: number, to: number): number {
+  for (let at = to - 1; at >= from && at >= to - CUT_BYTES_MAX; at--) {
+    if (bytes[at]! >= 0xc0) return at;
+    if (bytes[at]! < 0x80) break;
+  }
+  return to;
 }

@@ -170,7 +170,10 @@ onSite({ kind: "asgi", args: ["--response-buffer", "64m"] }, (site) => {
     const key = site.key();
     await using client = await site.connect({ window: 100 });
     client.holding = true;
-    const calls = Array.from({ length: 40 }, () => client.get(`/big?key=${key}&size=${64 * MIB}`));
+    const calls = Array.from({ length: 40 }, () => client.open());
+    const fields = client.fields("GET", `/big?key=${key}&size=${64 * MIB}`);
+    // In one write: a request that comes once much is queued is refused.
+    void client.send(...calls.map(({ id }) => headers(id, fields)));
     await client.until("what fits the windows", () => calls.every(({ bytes }) => bytes === 100));
     client.holding = false;
     expect((await client.answerOf("/")).body).toBe("ok\n");

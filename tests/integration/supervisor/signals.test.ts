@@ -22,7 +22,7 @@ test.each(["SIGTERM", "SIGINT"] as const)(
 test("signals of other servers do not end this one", async () => {
   using project = makeProject({ "main.py": pidApp("v1") });
   await using server = await startServer({ app: "main:app", args: ARGS, cwd: project.path });
-  for (const signal of ["SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGTTIN", "SIGTTOU"] as const) {
+  for (const signal of ["SIGUSR1", "SIGWINCH", "SIGTTIN", "SIGTTOU"] as const) {
     server.kill(signal);
   }
   server.kill("SIGHUP");

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { closeListeners, openListener } from "../../../src/net/sockets.ts";
 import { examplesPython, repository, runKeelback, startServer } from "../../support/server.ts";
+import { PLAIN_SOCKETS } from "../../support/sockets.ts";
 import { ask, makeProject, pidApp } from "./support.ts";
 
 function occurrences(text: string, part: string): number {
@@ -79,7 +80,7 @@ test("a stale unix socket is replaced and removed at the end, a living one is no
 
 test("a listening socket is taken over as fd://, as socket activation hands it", async () => {
   using project = makeProject({ "main.py": pidApp("v1") });
-  const opened = await openListener({ kind: "tcp", host: "127.0.0.1", port: 0 }, 16);
+  const opened = await openListener({ kind: "tcp", host: "127.0.0.1", port: 0 }, PLAIN_SOCKETS);
   if (!opened.ok) throw new Error(opened.failure.message);
   const { fd, address } = opened.listener;
   const python = examplesPython();

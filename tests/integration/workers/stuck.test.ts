@@ -1,7 +1,10 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { isAlive, processOf, treeOf } from "../../apps_life/processes.ts";
 import type { Process } from "../../apps_life/processes.ts";
 import { ask, begin, eventually, Load, Place, serve, text } from "../../apps_life/serve.ts";
+
+const TEST_TIMEOUT_MS = 60_000;
+setDefaultTimeout(TEST_TIMEOUT_MS);
 
 const limits = ["--timeout", "0.4", "--interrupt", "0.4"];
 
@@ -43,6 +46,8 @@ describe("A response that does not begin in time is answered with 504", () => {
     const pid = await text(server, "/pid");
     expect((await ask(server, "/await_long/b")).status).toBe(504);
     expect(await place.noted("b.ended")).toEqual(["CancelledError"]);
+    await server.waitForLine(/interrupted after its timeout: GET \/await_long\/b/);
+    await server.waitForLine(/in await_long/);
     expect(await text(server, "/pid")).toBe(pid);
   });
 
@@ -133,11 +138,40 @@ describe("A stuck worker is replaced", () => {
   });
 });
 
+describe("A zygote that hangs is replaced", () => {
+  test("after the boot timeout, when a worker is to be forked", async () => {
+    using place = new Place();
+    const args = ["--workers", "2", "--boot-timeout", "5"];
+    await using server = await serve("wsgi_app:app", { place, args });
+    const { zygotes, workers } = treeOf(server);
+    process.kill(zygotes[0]!.pid, "SIGSTOP");
+    process.kill(workers[0]!.pid, "SIGKILL");
+    await eventually("the end of the old zygote", () => !isAlive(zygotes[0]!));
+    // The other worker has lived on, as a child of nobody here.
+    expect(isAlive(workers[1]!)).toBe(true);
+    await eventually("a new worker", () => treeOf(server).workers.length > 0);
+    expect(await text(server, "/hello")).toBe("hello");
+  });
+
+  test("an import that hangs fails the start, with its traceback (--preload)", async () => {
+    using place = new Place();
+    place.write("slow.py", "import time\n\ntime.sleep(3600)\n");
+    const args = ["--workers", "1", "--preload", "--boot-timeout", "4"];
+    const start = serve("slow:app", { place, args, cwd: place.path });
+    const message = await start.then(
+      () => "it started",
+      (error: unknown) => String(error),
+    );
+    expect(message).toContain("not ready within the boot timeout");
+    expect(message).toMatch(/slow\.py.*line 3/);
+  });
+});
+
 describe("A slow start is told from a stuck worker", () => {
   test("a worker that is not ready within --boot-timeout fails the start, with its traceback", async () => {
     using place = new Place();
     place.write("slow.py", "import time\n\ntime.sleep(3600)\n");
-    const args = ["--workers", "1", "--boot-timeout", "0.5"];
+    const args = ["--workers", "1", "--boot-timeout", "4"];
     const start = serve("slow:app", { place, args, cwd: place.path });
     const message = await start.then(
       () => "it started",

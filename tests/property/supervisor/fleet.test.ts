@@ -4,7 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { FleetEffect } from "../../../src/supervisor/fleet.ts";
+import type { FleetEffect } from "../../../src/supervisor/crew.ts";
 import { Fleet } from "../../../src/supervisor/fleet.ts";
 import type { WorkerEvent, WorkerState } from "../../../src/supervisor/lifecycle.ts";
 

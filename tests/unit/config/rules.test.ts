@@ -23,6 +23,23 @@ const BROKEN: readonly (readonly [readonly string[], string])[] = [
   [["--header-field-max", "128k"], "header-field-max: 128k (from --header-field-max) is more than"],
   [["--root-path", "shop"], 'root-path: "shop" (from --root-path) is no mount path'],
   [["--root-path", "/shop/"], "is no mount path"],
+  [["--warmup", "/a", "--warmup", "status"], 'warmup: "status" (from --warmup) is no path'],
+  [["--warmup", "/caf\u00e9"], "is no path"],
+  [["--health-path", "healthz"], 'health-path: "healthz" (from --health-path) is no path'],
+  [["--ready-path", "/ready?now"], 'ready-path: "/ready?now" (from --ready-path) is no path'],
+  [["--ready-path", "/x", "--health-path", "/x"], 'ready-path: "/x" (from --ready-path) is health'],
+  [
+    ["--proxy-protocol", "v2", "--http3", "--certfile", "c.pem"],
+    "proxy-protocol: v2 (from --proxy-protocol) does not go with http3 (from --http3)",
+  ],
+  [
+    ["--forwarded-allow-ips", "10.0.0.0/8,10.0.0.1/8"],
+    'forwarded-allow-ips: "10.0.0.1/8" has bits set behind its length (from --forwarded-allow-ips); ' +
+      "allowed: IP addresses, networks (10.0.0.0/8), unix, * or none",
+  ],
+  [["--forwarded-allow-ips", "proxy.example"], 'forwarded-allow-ips: "proxy.example" is no IP'],
+  [["--forwarded-headers", "x-real-ip"], 'forwarded-headers: "x-real-ip" is no such header'],
+  [["--proxy-allow-ips", ""], 'proxy-allow-ips: "" is empty'],
   [["--server-header", "a\tb\u00e9"], "is no header value"],
   [
     ["--access-log-format", "apache"],
@@ -48,6 +65,28 @@ describe("rules", () => {
     ]);
     expect(good(["--access-log-format", "json"]).notes).toHaveLength(1);
     expect(good([], toml('reload-dir = "x"\naccess-log-format = "json"')).notes).toEqual([]);
+  });
+
+  test("lists of addresses come with commas or one by one, from FORWARDED_ALLOW_IPS last", () => {
+    const env = { FORWARDED_ALLOW_IPS: "10.0.0.1, 10.0.0.2" };
+    expect(good([], { env }).config.forwardedAllowIps).toEqual(["10.0.0.1", "10.0.0.2"]);
+    const file = toml('forwarded-allow-ips = ["::1", "unix"]');
+    expect(good([], { env, ...file }).config.forwardedAllowIps).toEqual(["::1", "unix"]);
+    const flags = ["--forwarded-allow-ips", "10.1.0.0/16,*", "--forwarded-allow-ips", "none"];
+    const { config } = good(flags, { env, ...file });
+    expect(config.forwardedAllowIps).toEqual(["10.1.0.0/16", "*", "none"]);
+  });
+
+  test("--proxy-protocol alone is auto, and does not take the app for its value", () => {
+    expect(good(["--proxy-protocol", "main:app"]).config).toMatchObject({
+      proxyProtocol: "auto",
+      app: "main:app",
+    });
+    expect(good(["--proxy-protocol", "v1", "main:app"]).config.proxyProtocol).toBe("v1");
+    expect(good(["--proxy-protocol=off"]).config.proxyProtocol).toBe("off");
+    expect(good(["--proxy-allow-from", "10.0.0.1"]).notes).toEqual([
+      "proxy-allow-ips has no effect without --proxy-protocol",
+    ]);
   });
 
   test("auto follows the cores", () => {

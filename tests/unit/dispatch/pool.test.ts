@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { WorkerPool, type PoolOptions, type StuckRequest } from "../../../src/dispatch/pool.ts";
+import { WorkerPool, type PoolOptions } from "../../../src/dispatch/pool.ts";
+import type { StuckRequest } from "../../../src/dispatch/watchdog.ts";
 import { WorkerLink } from "../../../src/dispatch/worker-link.ts";
 import { SharedMemory } from "../../../src/dispatch/ring.ts";
 import { Stage } from "../../../src/exchange/exchange.ts";
@@ -130,8 +131,10 @@ describe("dispatch", () => {
     expect(first).toBe(worker.link.depth.limit);
     expect(pool.queueSize).toBe(20 - first);
     worker.board[0] = 3;
+    now += 5;
     pool.pump();
     expect(sent(worker).length).toBe(3);
+    expect(pool.counts.waitedMs).toBe(15);
     expect(many[0]!.stage).toBe(Stage.SENT);
   });
 
@@ -145,6 +148,7 @@ describe("dispatch", () => {
     expect(submit("one too many").events).toEqual(["refused queue-full"]);
     now += 49;
     pool.tick(now);
+    expect(pool.oldestMs).toBe(49);
     expect(waits.events).toEqual([]);
     now += 1;
     pool.tick(now);

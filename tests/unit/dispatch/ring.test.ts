@@ -47,6 +47,40 @@ test("what is put is there until it has been read, for any sequence of sizes", (
   );
 });
 
+test("what is put behind a part is there with it, for any sequence of sizes", () => {
+  const sizes = fc.array(fc.tuple(fc.integer({ min: 1, max: 200_000 }), fc.boolean()), {
+    minLength: 1,
+    maxLength: 200,
+  });
+  fc.assert(
+    fc.property(sizes, (list) => {
+      const { board, rings, shared } = memory();
+      const unread: { at: number; pieces: Buffer[]; after: number }[] = [];
+      const read = (): void => {
+        const { at, pieces, after } = unread.shift()!;
+        const whole = Buffer.concat(pieces);
+        expect(at + whole.length + 16).toBeLessThanOrEqual(RING_BYTES);
+        expect(Buffer.from(rings.buffer, RING_BYTES + at, whole.length).equals(whole)).toBe(true);
+        board[BOARD_REQUEST_READ] = after;
+      };
+      list.forEach(([size, behind], i) => {
+        const piece = Buffer.alloc(size, i + 1);
+        const last = unread.at(-1);
+        if (behind && last !== undefined && shared.extend(piece)) {
+          last.pieces.push(piece);
+          last.after = shared.used;
+          return;
+        }
+        let at = shared.put(piece);
+        for (; at < 0; at = shared.put(piece)) read();
+        unread.push({ at, pieces: [piece], after: shared.used });
+      });
+      while (unread.length > 0) read();
+    }),
+    { numRuns: 60 },
+  );
+});
+
 test("only what lies inside of the ring, margins included, is accepted", () => {
   const { shared } = memory();
   expect(shared.holds(16, RING_BYTES - 32)).toBe(true);

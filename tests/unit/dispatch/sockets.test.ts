@@ -12,9 +12,9 @@ import {
   Flag,
   FrameType,
   REQUEST_WINDOW_BYTES,
-  RESPONSE_WINDOW_BYTES,
   RING_BYTES,
   WS_MESSAGE_COST_BYTES,
+  WS_WINDOW_BYTES,
   WsKind,
 } from "../../../src/wire/spec.ts";
 import { FakeExchange, FakeSocket, fakeHead, type SeenFrame } from "../../support/wire.ts";
@@ -49,8 +49,9 @@ class Socket extends FakeExchange {
 class Worker {
   readonly socket = new FakeSocket();
   readonly board = new Uint32Array(16);
-  readonly rings = new Uint8Array(2 * RING_BYTES);
   readonly link: WorkerLink;
+
+  readonly rings = new Uint8Array(2 * RING_BYTES);
 
   constructor(id: number, concurrency = 2) {
     const shared = new SharedMemory(this.board, this.rings);
@@ -125,9 +126,9 @@ describe("a WebSocket on a link", () => {
     const x = open();
     expect(worker.sent()[0]).toMatchObject({ type: FrameType.REQUEST, flags: 17 });
     worker.says(FrameType.ACCEPT, 1, 0, "a: b\r\n");
-    pool.sendMessage(x, WsKind.TEXT, Buffer.from("hi"));
-    pool.sendBody(x, Buffer.from("to"), false);
-    pool.sendMessage(x, WsKind.BINARY, Buffer.from("gether"));
+    pool.sendMessage(x, WsKind.TEXT, Buffer.from("hi"), true);
+    pool.sendMessage(x, WsKind.BINARY, Buffer.from("to"), false);
+    pool.sendMessage(x, WsKind.BINARY, Buffer.from("gether"), true);
     worker.says(FrameType.WORKER_MESSAGE, 1, WsKind.TEXT, "hello");
     worker.says(FrameType.DATA, 1, 0, "two ", Flag.BINARY);
     worker.says(FrameType.WORKER_MESSAGE, 1, WsKind.BINARY, "parts");
@@ -142,7 +143,7 @@ describe("a WebSocket on a link", () => {
     const frames = worker.sent().map((f) => [f.type, f.flags, f.aux, f.payload.toString()]);
     expect(frames).toEqual([
       [FrameType.MESSAGE, 0, 1, "hi"],
-      [FrameType.BODY, 0, 0, "to"],
+      [FrameType.BODY, Flag.BINARY, 0, "to"],
       [FrameType.MESSAGE, 0, 2, "gether"],
     ]);
     expect([x.stage, worker.link.open, worker.link.running]).toEqual([Stage.OUT, 0, 0]);
@@ -153,11 +154,11 @@ describe("a WebSocket on a link", () => {
     const worker = new Worker(1);
     const x = open();
     worker.accept();
-    pool.sendMessage(x, WsKind.TEXT, Buffer.from("12345"));
+    pool.sendMessage(x, WsKind.TEXT, Buffer.from("12345"), true);
     expect(x.requestCredit).toBe(REQUEST_WINDOW_BYTES - 5 - WS_MESSAGE_COST_BYTES);
     worker.says(FrameType.WORKER_MESSAGE, 1, WsKind.TEXT, "123");
     expect(x.windowUsed).toBe(3 + WS_MESSAGE_COST_BYTES);
-    worker.says(FrameType.WORKER_MESSAGE, 1, WsKind.BINARY, Buffer.alloc(RESPONSE_WINDOW_BYTES));
+    worker.says(FrameType.WORKER_MESSAGE, 1, WsKind.BINARY, Buffer.alloc(WS_WINDOW_BYTES));
     expect(wrong).toHaveLength(1);
   });
 
@@ -166,7 +167,7 @@ describe("a WebSocket on a link", () => {
     const x = open();
     worker.accept();
     const piece = Buffer.alloc(200_000, "x");
-    pool.sendMessage(x, WsKind.TEXT, piece);
+    pool.sendMessage(x, WsKind.TEXT, piece, true);
     const [message] = worker.sent();
     expect(message).toMatchObject({ type: FrameType.MESSAGE, flags: Flag.SHARED, aux: 1 });
     const at = RING_BYTES + message!.payload.readUInt32LE(0);

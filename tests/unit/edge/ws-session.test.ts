@@ -26,6 +26,45 @@ describe("messages", () => {
     expect(backend.take()).toEqual(["binary 40014"]);
   });
 
+  test("a part for which there is no room waits, and the client is not read", () => {
+    const { session, backend, transport } = scene();
+    backend.full = true;
+    session.receive(Buffer.concat([binary(Buffer.alloc(100_000)), text("behind")]));
+    expect(backend.take()).toEqual([]);
+    expect(transport.paused).toBe(true);
+    backend.full = false;
+    session.onCredit();
+    expect(backend.take()).toEqual(["binary 100000", "text behind"]);
+    expect(transport.paused).toBe(false);
+  });
+
+  test("the memory of a large chunk is given back once it has been copied, and not before", () => {
+    const { session, backend } = scene({ own: true });
+    const chunk = (): Buffer => Buffer.from(new Uint8Array(binary(Buffer.alloc(100_000))).buffer);
+    const copied = chunk();
+    session.receive(copied);
+    expect(copied.length).toBe(0);
+    const waiting = chunk();
+    backend.full = true;
+    session.receive(waiting);
+    expect(waiting.length).toBeGreaterThan(100_000);
+    backend.full = false;
+    session.onCredit();
+    expect(waiting.length).toBe(0);
+    const kept = chunk();
+    backend.keeps = true;
+    session.receive(kept);
+    expect(kept.length).toBeGreaterThan(100_000);
+    expect(backend.take()).toEqual(Array.from({ length: 3 }, () => "binary 100000"));
+  });
+
+  test("the memory of a chunk that is a part of another's stays", () => {
+    const { session } = scene();
+    const chunk = Buffer.from(new Uint8Array(binary(Buffer.alloc(100_000))).buffer);
+    session.receive(chunk);
+    expect(chunk.length).toBeGreaterThan(100_000);
+  });
+
   test("from the worker to the client", () => {
     const all = scene();
     message(all, 1, "hello");

@@ -3,6 +3,7 @@ import {
   closeSync,
   constants,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   openSync,
   readSync,
@@ -14,10 +15,19 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Bind } from "../../../src/config/bind.ts";
-import { decodeAddress, encodeIp, encodeUnix } from "../../../src/net/address.ts";
-import { isWritable, makeFifo } from "../../../src/net/libc.ts";
+import { decodeAddress, encodeAbstract, encodeIp, encodeUnix } from "../../../src/net/address.ts";
+import {
+  AF_UNIX,
+  connectTo,
+  errno,
+  isWritable,
+  lockFile,
+  makeFifo,
+  streamSocket,
+} from "../../../src/net/libc.ts";
 import type { Listener, OpenFailureCode } from "../../../src/net/open-result.ts";
-import { closeListeners, openListener, openListeners } from "../../../src/net/sockets.ts";
+import { closeListeners, openListeners } from "../../../src/net/sockets.ts";
+import { PLAIN_SOCKETS } from "../../support/sockets.ts";
 
 const open: Listener[] = [];
 const directory = mkdtempSync(join(tmpdir(), "keelback-net-"));
@@ -27,17 +37,17 @@ afterEach(() => {
 });
 
 async function opened(bind: Bind): Promise<Listener> {
-  const result = await openListener(bind, 16);
+  const result = await openListeners([bind], PLAIN_SOCKETS);
   if (!result.ok) throw new Error(result.failure.message);
-  open.push(result.listener);
-  return result.listener;
+  open.push(...result.listeners);
+  return result.listeners[0]!;
 }
 
 async function refused(bind: Bind): Promise<[OpenFailureCode, string]> {
-  const result = await openListener(bind, 16);
+  const result = await openListeners([bind], PLAIN_SOCKETS);
   if (result.ok) {
-    open.push(result.listener);
-    throw new Error(`${result.listener.address} was opened`);
+    open.push(...result.listeners);
+    throw new Error(`${result.listeners[0]?.address} was opened`);
   }
   expect(result.failure.remedy).not.toBe("");
   return [result.failure.code, result.failure.message];
@@ -60,6 +70,12 @@ describe("addresses", () => {
   test("a unix path survives it", () => {
     const path = join(directory, "ü.sock");
     expect(decodeAddress(encodeUnix(path))).toEqual({ kind: "unix", text: path, port: 0 });
+  });
+
+  test("an abstract name survives it; one that would write to the terminal does not", () => {
+    expect(decodeAddress(encodeAbstract("ü b"))?.text).toBe("@ü b");
+    expect(decodeAddress(encodeAbstract("a\0b\x1b[2J"))?.text).toBe("@a@b@[2J");
+    expect(decodeAddress(encodeAbstract("").subarray(0, 2))?.text).toBe("");
   });
 });
 
@@ -90,7 +106,8 @@ describe("TCP", () => {
   test("all binds or none: a failure closes those before it", async () => {
     const taken = await opened(tcp("127.0.0.1"));
     const path = join(directory, "first.sock");
-    const result = await openListeners([{ kind: "unix", path }, tcp("127.0.0.1", taken.port)], 16);
+    const binds: Bind[] = [{ kind: "unix", path }, tcp("127.0.0.1", taken.port)];
+    const result = await openListeners(binds, PLAIN_SOCKETS);
     expect(result.ok).toBe(false);
     expect(existsSync(path)).toBe(false);
   });
@@ -132,6 +149,34 @@ describe("unix", () => {
     expect((await refused({ kind: "unix", path }))[0]).toBe("path-too-long");
   });
 
+  test("a living one whose queue is full is alive", async () => {
+    const path = join(directory, "full.sock");
+    const result = await openListeners([{ kind: "unix", path }], { ...PLAIN_SOCKETS, backlog: 1 });
+    if (!result.ok) throw new Error(result.failure.message);
+    open.push(...result.listeners);
+    const clients: number[] = [];
+    let reason = "";
+    while (reason === "") {
+      const fd = streamSocket(AF_UNIX);
+      clients.push(fd);
+      if (!connectTo(fd, encodeUnix(path))) reason = errno();
+    }
+    expect(reason).toBe("EAGAIN");
+    expect((await refused({ kind: "unix", path }))[1]).toBe(
+      `a server is listening on unix:${path}`,
+    );
+    for (const fd of clients) closeSync(fd);
+  });
+
+  test("a directory that somebody keeps locked is used all the same", async () => {
+    const other = join(directory, "locked");
+    mkdirSync(other);
+    const lock = openSync(other, "r");
+    expect(lockFile(lock)).toBe(true);
+    await opened({ kind: "unix", path: join(other, "app.sock") });
+    closeSync(lock);
+  }, 20_000);
+
   test("a directory that is not there", async () => {
     const path = join(directory, "none", "app.sock");
     expect((await refused({ kind: "unix", path }))[0]).toBe("address");
@@ -141,8 +186,9 @@ describe("unix", () => {
 describe("descriptors", () => {
   test("a listening socket is taken as it is", async () => {
     const { fd, address } = await opened(tcp("127.0.0.1"));
-    const result = await openListener({ kind: "fd", fd }, 16);
-    expect(result).toMatchObject({ ok: true, listener: { fd, kind: "tcp", address } });
+    const result = await openListeners([{ kind: "fd", fd }], PLAIN_SOCKETS);
+    const listener = { fd, kind: "tcp", address, passedAs: `fd://${fd}` };
+    expect(result).toMatchObject({ ok: true, listeners: [listener] });
   });
 
   test("what is none is refused", async () => {

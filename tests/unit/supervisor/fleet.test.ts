@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Failure } from "../../../src/supervisor/failure.ts";
-import type { FleetEffect, FleetOptions } from "../../../src/supervisor/fleet.ts";
+import type { FleetEffect, FleetOptions } from "../../../src/supervisor/crew.ts";
 import { Fleet } from "../../../src/supervisor/fleet.ts";
 
 const LIMITS = { bootMs: 1000, drainMs: 500, stopMs: 500, killMs: 100 };
@@ -23,6 +23,7 @@ function serving(options: Partial<FleetOptions> = {}): Fleet {
   for (const worker of [1, 2]) {
     fleet.event(worker, "forked", 1);
     fleet.event(worker, "ready", 2);
+    fleet.linked(worker, 2);
   }
   return fleet;
 }
@@ -121,12 +122,14 @@ describe("deaths", () => {
 });
 
 describe("reload", () => {
-  test("old workers go when all new ones are ready", () => {
+  test("old workers go when all new ones are ready and the edges have their successors", () => {
     const fleet = serving();
     expect(names(fleet.reload(2, 100))).toEqual(["fork 3", "fork 4"]);
     for (const worker of [3, 4]) fleet.event(worker, "forked", 101);
     expect(names(fleet.event(3, "ready", 102))).toEqual([]);
-    expect(names(fleet.event(4, "ready", 103))).toEqual(["reloaded", "drain 1", "drain 2"]);
+    expect(names(fleet.event(4, "ready", 103))).toEqual(["reloaded"]);
+    expect(names(fleet.linked(3, 103))).toEqual(["drain 1"]);
+    expect(names(fleet.linked(4, 103))).toEqual(["drain 2"]);
     expect(names(fleet.event(1, "drained", 104))).toEqual(["stop 1"]);
     expect(names(fleet.event(1, "gone", 105))).toEqual([]);
     fleet.event(2, "drained", 106);
@@ -195,6 +198,7 @@ describe("a reload with another number of workers", () => {
       fleet.event(id, "forked", 101);
       fleet.event(id, "ready", 102);
     }
+    for (const { id } of fleet.workers) fleet.linked(id, 102);
     return fleet;
   }
 

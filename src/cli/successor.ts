@@ -1,0 +1,31 @@
+/**
+ * The new server of an upgrade, as far as it deals with the old one: what it is left, and the
+ * moment in which it becomes the server (src/supervisor/upgrade.ts has the other side).
+ */
+import type { Inheritance, SuccessorReady, TakeOver } from "../supervisor/upgrade.ts";
+
+const VARIABLE = "KEELBACK_UPGRADE";
+
+/** Takes the variable out of the environment; null: this server succeeds nobody. */
+export function takeInheritance(env: Record<string, string | undefined>): Inheritance | null {
+  const text = env[VARIABLE];
+  delete env[VARIABLE];
+  if (text === undefined || process.send === undefined) return null;
+  return JSON.parse(text) as Inheritance;
+}
+
+/** Tells the old server that this one serves; resolves when it has stepped back, or is gone. */
+export async function succeed(ready: Omit<SuccessorReady, "t">): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const message = ({ t }: TakeOver): void => {
+    if (t === "take-over") resolve();
+  };
+  process.on("message", message);
+  process.on("disconnect", resolve);
+  if (process.connected) process.send?.({ t: "ready", ...ready } satisfies SuccessorReady);
+  else resolve();
+  await promise;
+  process.off("message", message);
+  process.off("disconnect", resolve);
+  if (process.connected) process.disconnect?.();
+}

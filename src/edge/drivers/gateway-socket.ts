@@ -1,0 +1,149 @@
+/**
+ * The socket that the HTTP/1.1 driver sees when a web server's uwsgi, SCGI or FastCGI is behind it: the two ends are those that the web
+ * server tells of. Over uwsgi and SCGI a response goes out as it is, and ends with the connection; over FastCGI it goes out in records,
+ * its status as CGI writes it, and the connection may stay.
+ */
+import type { FastcgiReader } from "../../proto/gateway/fastcgi.ts";
+import type { GatewayPeer } from "../../proto/gateway/request.ts";
+import type { ClientSocket, TlsFacts } from "../client-socket.ts";
+
+/** `HTTP/1.1 ` of a status line, which becomes `Status: `. */
+const VERSION_BYTES = 9;
+const STATUS = Buffer.from("Status: ");
+
+export class GatewaySocket implements ClientSocket {
+  /** Whose forwarding headers these are is asked of the address that the web server names, not of its own. */
+  readonly announced = true;
+  peer: GatewayPeer | null = null;
+  readonly #socket: ClientSocket;
+
+  constructor(socket: ClientSocket) {
+    this.#socket = socket;
+  }
+
+  write(data: Buffer, byteOffset?: number, byteLength?: number): number {
+    return this.#socket.write(data, byteOffset, byteLength);
+  }
+
+  end(): void {
+    this.#socket.end();
+  }
+
+  shutdown(): void {
+    this.#socket.shutdown();
+  }
+
+  terminate(): void {
+    this.#socket.terminate();
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  /** The rest of what was written; true: all of it is out. */
+  drain(): boolean {
+    return true;
+  }
+
+  get tls(): TlsFacts | undefined {
+    return this.peer?.https === true ? FACTS : undefined;
+  }
+
+  get mount(): string {
+    return this.peer?.scriptName ?? "";
+  }
+
+  get variables(): readonly (readonly [string, string])[] {
+    return this.peer?.extra ?? NONE;
+  }
+
+  get remoteAddress(): string {
+    return this.peer?.remoteAddress ?? this.#socket.remoteAddress;
+  }
+
+  get remotePort(): number {
+    return this.peer?.remotePort ?? this.#socket.remotePort;
+  }
+
+  get localAddress(): string {
+    return this.peer?.localAddress ?? this.#socket.localAddress;
+  }
+
+  get localPort(): number {
+    return this.peer?.localPort ?? this.#socket.localPort;
+  }
+}
+
+const NONE: readonly (readonly [string, string])[] = [];
+/** The web server has spoken TLS; what was agreed on is its own. */
+const FACTS: TlsFacts = { environ: () => "HTTPS\0on", scope: () => "0 0 " };
+
+/** `onEnd`: the response is out and the connection stays. */
+export class FastcgiSocket extends GatewaySocket {
+  readonly #socket: ClientSocket;
+  readonly #reader: FastcgiReader;
+  readonly #onEnd: () => void;
+  #prefixLeft = VERSION_BYTES;
+  #kept: Buffer | null = null;
+  #ended = false;
+
+  constructor(socket: ClientSocket, reader: FastcgiReader, onEnd: () => void) {
+    super(socket);
+    this.#socket = socket;
+    this.#reader = reader;
+    this.#onEnd = onEnd;
+  }
+
+  override write(data: Buffer, byteOffset: number = 0, byteLength?: number): number {
+    const length = byteLength ?? data.length - byteOffset;
+    if (this.#kept !== null) return 0;
+    // Without a request there is nobody to answer: the web server has said nothing yet.
+    if (this.#ended || !this.#reader.busy) return length;
+    const skipped = Math.min(length, this.#prefixLeft);
+    let part = data.subarray(byteOffset + skipped, byteOffset + length);
+    if (skipped > 0) {
+      this.#prefixLeft -= skipped;
+      if (this.#prefixLeft === 0) part = Buffer.concat([STATUS, part]);
+    }
+    this.#send(this.#reader.stdout(part));
+    return length;
+  }
+
+  override end(): void {
+    this.#finish(() => super.end());
+  }
+
+  override shutdown(): void {
+    this.#finish(() => super.shutdown());
+  }
+
+  override drain(): boolean {
+    const kept = this.#kept;
+    this.#kept = null;
+    if (kept !== null) this.#send(kept);
+    return this.#kept === null;
+  }
+
+  /** Nothing follows the response. */
+  #finish(close: () => void): void {
+    if (this.#ended || !this.#reader.busy) return close();
+    this.#ended = true;
+    this.#send(this.#reader.end());
+    if (this.#reader.keepConnection) this.#onEnd();
+    else close();
+  }
+
+  #send(bytes: Buffer): void {
+    if (this.#kept !== null) {
+      this.#kept = Buffer.concat([this.#kept, bytes]);
+      return;
+    }
+    const wrote = Math.max(0, this.#socket.write(bytes));
+    if (wrote < bytes.length) this.#kept = bytes.subarray(wrote);
+  }
+}

@@ -1,0 +1,61 @@
+/**
+ * A name for a unix socket that lies elsewhere: a symbolic link, put in place by one rename, so that whoever connects finds the
+ * old socket or the new one. Only links are replaced, and never one that leads to a socket on which somebody listens, unless
+ * that is the predecessor.
+ */
+import { closeSync, lstatSync, readlinkSync, renameSync, symlinkSync, unlinkSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { encodeUnix } from "./address.ts";
+import { AF_UNIX, connectTo, errno, streamSocket } from "./libc.ts";
+
+/** Null, or why it cannot be done. `replaces`: a living server's link is to be taken over. */
+export function linkSocket(path: string, socket: string, replaces: boolean): string | null {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found !== undefined && !found.isSymbolicLink())
+    return `${path} exists and is no link of ours`;
+  const target = targetOf(path);
+  if (target === socket) return null;
+  if (target !== null && !replaces && isListening(target)) {
+    return `${path} belongs to another server that runs`;
+  }
+  const temporary = `${path}.${process.pid}`;
+  try {
+    symlinkSync(socket, temporary);
+    renameSync(temporary, path);
+    return null;
+  } catch (error) {
+    remove(temporary);
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** Removes the link if it still leads there. */
+export function unlinkSocket(path: string, socket: string): void {
+  if (targetOf(path) === socket) remove(path);
+}
+
+/** Where a link leads, made absolute; null: it is none. */
+export function targetOf(path: string): string | null {
+  try {
+    return resolve(dirname(path), readlinkSync(path));
+  } catch {
+    return null;
+  }
+}
+
+function isListening(path: string): boolean {
+  const fd = streamSocket(AF_UNIX);
+  if (fd < 0) return true;
+  const connected = connectTo(fd, encodeUnix(path));
+  const reason = connected ? "" : errno();
+  closeSync(fd);
+  return connected || reason === "EAGAIN" || reason === "EACCES";
+}
+
+function remove(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // It is not there.
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * The C library, for what concerns this process itself: who it runs as, how it is called, where its
+ * output goes, the clock of the system, datagrams to a service manager. Loaded on first use.
+ */
+import type { Pointer } from "bun:ffi";
+import { FFIType, ptr, read } from "bun:ffi";
+import { closeSync, fchownSync, fstatSync, openSync } from "node:fs";
+import type { Call } from "./libc.ts";
+import { AF_UNIX, connectTo, datagramSocket, errno, openLibrary } from "./libc.ts";
+
+const MAC = process.platform === "darwin";
+const { i32, u32, u64, pointer } = FFIType;
+
+const FUNCTIONS = {
+  send: { args: [i32, pointer, u64, i32], returns: i32 },
+  dup2: { args: [i32, i32], returns: i32 },
+  clock_gettime: { args: [i32, pointer], returns: i32 },
+  getpwnam: { args: [pointer], returns: pointer },
+  getpwuid: { args: [u32], returns: pointer },
+  ...(MAC ? {} : { prctl: { args: [i32, u64, u64, u64, u64], returns: i32 } }),
+} as const;
+
+type Functions = Record<"send" | "dup2" | "clock_gettime" | "prctl", Call> &
+  Record<"getpwnam" | "getpwuid", (key: Pointer | number) => Pointer | null>;
+
+let functions: Functions | null = null;
+
+function load(): Functions {
+  functions ??= openLibrary(FUNCTIONS) as unknown as Functions;
+  return functions;
+}
+
+const PR_SET_NAME = 15;
+const PR_SET_NO_NEW_PRIVS = 38;
+const CLOCK_MONOTONIC = MAC ? 6 : 1;
+const LOG_MODE = 0o640;
+const STDOUT = 1;
+const STDERR = 2;
+const MSG_NOSIGNAL = MAC ? 0x80000 : 0x4000;
+/** Offsets in struct passwd on 64 bits: name, password, then the numbers. */
+const PW_UID = 16;
+const PW_GID = 20;
+const PW_DIR = MAC ? 48 : 32;
+
+export interface User {
+  readonly uid: number;
+  /** Its primary group. */
+  readonly gid: number;
+  readonly name: string;
+  readonly home: string;
+}
+
+/** By name or number, from wherever the system keeps its users; null: there is none. */
+export function findUser(key: string | number): User | null {
+  const { getpwnam, getpwuid } = load();
+  const entry = typeof key === "number" ? getpwuid(key) : getpwnam(text(key));
+  if (entry === null) return null;
+  return {
+    uid: read.u32(entry, PW_UID),
+    gid: read.u32(entry, PW_GID),
+    name: string(read.ptr(entry, 0)),
+    home: string(read.ptr(entry, PW_DIR)),
+  };
+}
+
+function text(value: string): Pointer {
+  return ptr(Buffer.from(`${value}\0`));
+}
+
+function string(at: number): string {
+  const bytes: number[] = [];
+  for (;;) {
+    const byte = read.u8(at, bytes.length);
+    if (byte === 0) return Buffer.from(bytes).toString();
+    bytes.push(byte);
+  }
+}
+
+/** What a program started from here is, however it is marked, no more than this one (prctl(2)). False: see errno(). */
+export function forbidNewPrivileges(): boolean {
+  return MAC || load().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) === 0;
+}
+
+/** How `ps -o comm`, `top` and `pgrep` show this process: 15 bytes at most. Linux only. */
+export function setProcessName(name: string): void {
+  if (!MAC) load().prctl(PR_SET_NAME, text(name), 0, 0, 0);
+}
+
+/** CLOCK_MONOTONIC in microseconds: the runtime's own clock begins elsewhere. */
+export function monotonicMicroseconds(): bigint {
+  const time = new BigInt64Array(2);
+  load().clock_gettime(CLOCK_MONOTONIC, ptr(time));
+  return (time[0] ?? 0n) * 1_000_000n + (time[1] ?? 0n) / 1000n;
+}
+
+/** Sends one datagram to a unix socket without waiting. Null, or the name of the error. */
+export function sendDatagram(address: Uint8Array, message: string): string | null {
+  const fd = datagramSocket(AF_UNIX);
+  if (fd < 0) return errno();
+  try {
+    if (!connectTo(fd, address)) return errno();
+    const bytes = Buffer.from(message);
+    const sent = load().send(fd, ptr(bytes), bytes.length, MSG_NOSIGNAL);
+    return sent < 0 ? errno() : null;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Lets stderr go to the log file, a daemon's stdout too; it is made when it is missing. `owner`:
+ * whom a plain file is to belong to. Throws what the system says.
+ */
+export function openLogFile(
+  { logFile, daemon }: { readonly logFile: string | null; readonly daemon: boolean },
+  owner: Pick<User, "uid" | "gid"> | null = null,
+): void {
+  if (logFile === null || logFile === "-") return;
+  const fd = openSync(logFile, "a", LOG_MODE);
+  try {
+    if (owner !== null && fstatSync(fd).isFile()) fchownSync(fd, owner.uid, owner.gid);
+    for (const target of daemon ? [STDOUT, STDERR] : [STDERR]) load().dup2(fd, target);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,126 @@
+/** What the log says about workers, reloads and the end. What repeats itself is said once, then counted (repeats.ts). */
+import { formatBytes } from "../config/values.ts";
+import type { Clock } from "../core/clock.ts";
+import type { LogFields, Logger, LogLevel } from "../observe/log.ts";
+import type { RecycleReason } from "./crew.ts";
+import type { StuckReport } from "./edges.ts";
+import type { Failure } from "./failure.ts";
+import { failureText } from "./failure.ts";
+import type { WorkerState } from "./lifecycle.ts";
+import type { ExitStatus } from "./processes.ts";
+import { exitText, wasKilled } from "./processes.ts";
+import { Repeats } from "./repeats.ts";
+
+/** Deaths that look the same may have nothing to do with each other: several are told each. */
+const DEATHS_IN_FULL = 5;
+
+const REASONS: Readonly<Record<RecycleReason, string>> = {
+  requests: "has had its number of requests",
+  lifetime: "has served its time",
+  memory: "has outgrown its memory",
+  asked: "is to be recycled",
+  reload: "runs old code",
+};
+
+export class Notices {
+  readonly #log: Logger;
+  readonly #clock: Clock;
+  readonly #repeats = new Repeats();
+
+  constructor(log: Logger, clock: Clock) {
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  gone(worker: number, state: WorkerState | undefined, status: ExitStatus): void {
+    const how = exitText(status);
+    if (state !== "ready" && state !== "draining") {
+      return this.#log.debug(`worker-${worker} ${how}`);
+    }
+    const hint = wasKilled(status) ? "; perhaps the system was out of memory" : "";
+    const text = `worker-${worker} ${how} unexpectedly${hint}`;
+    this.#once("error", { key: `gone ${how}`, text, often: DEATHS_IN_FULL });
+  }
+
+  leaves(worker: number): void {
+    this.#log.debug(`worker-${worker} leaves`);
+  }
+
+  retry(failure: Failure | null, delayMs: number): void {
+    const text = `a worker is started anew${because(failure)}`;
+    const level = failure === null ? "info" : "error";
+    const often = failure === null ? DEATHS_IN_FULL : 1;
+    this.#once(level, { key: text, text, often, fields: { delay_ms: delayMs } });
+  }
+
+  stuck({ worker, method, target, seconds }: StuckReport): void {
+    this.#log.error(`worker-${worker} does not answer and is killed; its threads follow`, {
+      request: method === "" ? undefined : `${method} ${target}`,
+      seconds: Math.round(seconds * 10) / 10,
+    });
+  }
+
+  reloading(reason: string, generation: number): void {
+    this.#log.info(`reload: ${reason}`, { generation });
+  }
+
+  reloaded(generation: number, ms: number): void {
+    this.#log.info(`reload: the new workers serve after ${Math.round(ms)} ms`, { generation });
+  }
+
+  reloadFailed(generation: number, failure: Failure): void {
+    const text = `reload failed, the old workers stay: ${failureText(failure)}`;
+    this.#log.error(text, { generation });
+  }
+
+  stoppingSoon(delayMs: number): void {
+    this.#log.info("stopping soon: not ready any more, and serving on", {
+      seconds: delayMs / 1000,
+    });
+  }
+
+  stopping(graceMs: number): void {
+    this.#log.info("stopping: what runs may finish", { seconds: graceMs / 1000 });
+  }
+
+  graceOver(): void {
+    this.#log.warning("the graceful timeout is over: what still runs is cut");
+  }
+
+  recycle(worker: number, successor: number, why: RecycleReason): void {
+    this.#log.info(`worker-${worker} ${REASONS[why]}; worker-${successor} is to take its place`);
+  }
+
+  recycleFailed(worker: number, failure: Failure, delayMs: number): void {
+    const why = because(failure);
+    const text = `the successor of worker-${worker} does not start, so it serves on${why}`;
+    this.#once("error", { key: `successor${why}`, text, fields: { delay_ms: delayMs } });
+  }
+
+  memory(worker: number, bytes: number, bound: { max: number; name: string }): void {
+    const { max, name } = bound;
+    const limit = `${name} = ${formatBytes(max)}`;
+    const text = `worker-${worker} takes ${megabytes(bytes)}, more than ${limit}`;
+    this.#once("warning", { key: `memory ${name}`, text, often: DEATHS_IN_FULL });
+  }
+
+  #once(
+    level: LogLevel,
+    what: { key: string; text: string; often?: number; fields?: LogFields },
+  ): void {
+    const saying = this.#repeats.hear(what.key, this.#clock.now(), what.often);
+    if (saying === "full") return this.#log[level](what.text, what.fields);
+    if (saying === "nothing") return;
+    const [first = ""] = what.text.split("\n", 1);
+    const seconds = Math.round(saying.withinMs / 1000);
+    this.#log[level](`${first} (${saying.times} times in the last ${seconds} s)`, what.fields);
+  }
+}
+
+function because(failure: Failure | null): string {
+  return failure === null ? "" : `: ${failureText(failure)}`;
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.round(bytes / 1024 ** 2)}m`;
+}

@@ -1,0 +1,85 @@
+/** The order in which an edge leaves, with sockets and connections that write down what is done to them. */
+import { expect, test } from "bun:test";
+import type { ClientMember } from "../../../src/edge/connection.ts";
+import { Leave, type StopOptions } from "../../../src/edge/leave.ts";
+
+/** No descriptor: nobody ever waits there. */
+const NOBODY = -1;
+
+interface Wishes extends StopOptions {
+  doors: number;
+  members: number;
+  /** What makes a connection close. */
+  closesAt: "first" | "last" | "kill";
+}
+
+/** What was done until it was over. */
+function leave({ doors, members, closesAt, ...options }: Wishes): Promise<string[]> {
+  const { promise, resolve } = Promise.withResolvers<string[]>();
+  const done: string[] = [];
+  const open = new Set<ClientMember>();
+  const close = (member: ClientMember): void => {
+    open.delete(member);
+    leaving.closed();
+  };
+  for (let i = 0; i < members; i++) {
+    const member = {
+      shutdown: (last: boolean) => {
+        done.push(last ? "last" : "first");
+        if (closesAt === (last ? "last" : "first")) close(member);
+      },
+      kill: () => {
+        done.push("kill");
+        close(member);
+      },
+    } as ClientMember;
+    open.add(member);
+  }
+  const leaving = new Leave({
+    ...options,
+    doors: Array.from({ length: doors }, () => ({
+      fd: NOBODY,
+      stop: () => void done.push("door"),
+    })),
+    members: () => [...open],
+    count: () => open.size,
+    done: () => resolve([...done, "done"]),
+  });
+  leaving.begin();
+  return promise;
+}
+
+const GRACE = { deadlineMs: 15_000, lingerMs: 5 };
+
+test("doors are closed before connections get their last word", async () => {
+  expect(await leave({ ...GRACE, doors: 2, members: 1, closesAt: "last" })).toEqual([
+    "first",
+    "door",
+    "door",
+    "last",
+    "done",
+  ]);
+});
+
+test("it is not over while a door is open", async () => {
+  const done = await leave({ ...GRACE, doors: 1, members: 2, closesAt: "first" });
+  expect(done).toEqual(["first", "first", "door", "done"]);
+});
+
+test("with nothing to wait for it is over at once", async () => {
+  expect(await leave({ ...GRACE, doors: 0, members: 0, closesAt: "last" })).toEqual(["done"]);
+});
+
+test("what is there at the deadline is cut", async () => {
+  const short = { deadlineMs: 1, lingerMs: 5000 };
+  const cut = await leave({ ...short, doors: 1, members: 1, closesAt: "kill" });
+  expect(cut.filter((step) => step !== "last")).toEqual(["first", "door", "kill", "done"]);
+});
+
+test("without any time it is over all the same", async () => {
+  const none = { deadlineMs: 0, lingerMs: 5000 };
+  expect(await leave({ ...none, doors: 1, members: 0, closesAt: "last" })).toEqual([
+    "door",
+    "done",
+  ]);
+});

@@ -1,0 +1,82 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import {
+  chownSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { claimPidFile } from "../../../src/supervisor/pid-file.ts";
+
+let directory = "";
+let path = "";
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "keelback-test-"));
+  path = join(directory, "server.pid");
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+test("a file is made, rewritten by its owner, and removed", () => {
+  const file = claimPidFile(path, []);
+  expect(readFileSync(path, "utf8")).toBe(`${process.pid}\n`);
+  file.write(1);
+  expect(readFileSync(path, "utf8")).toBe("1\n");
+  file.remove();
+  expect(existsSync(path)).toBe(false);
+});
+
+test("a lock says that its owner lives, whatever number stands in it", () => {
+  const file = claimPidFile(path, []);
+  file.write(999_999_999);
+  expect(() => claimPidFile(path, [])).toThrow("belongs to a running server (pid 999999999)");
+  file.remove();
+});
+
+test("without a lock a process that is older than the file owns it, a younger one does not", async () => {
+  const child = Bun.spawn(["cat"], { stdin: "pipe" });
+  writeFileSync(path, `${child.pid}\n`);
+  const late = new Date(Date.now() + 10_000);
+  utimesSync(path, late, late);
+  expect(() => claimPidFile(path, [])).toThrow(`belongs to the running process ${child.pid} (cat)`);
+  const early = new Date(Date.now() - 3_600_000);
+  utimesSync(path, early, early);
+  claimPidFile(path, []).remove();
+  child.kill();
+  await child.exited;
+});
+
+test("a number of nobody, and nothing at all, are left behind", () => {
+  for (const text of ["999999999\n", ""]) {
+    writeFileSync(path, text);
+    claimPidFile(path, []).remove();
+  }
+});
+
+test("what is no PID file is left alone", () => {
+  writeFileSync(path, "127.0.0.1 localhost\n");
+  expect(() => claimPidFile(path, [])).toThrow("holds something other than a PID");
+  expect(readFileSync(path, "utf8")).toBe("127.0.0.1 localhost\n");
+  expect(() => claimPidFile(directory, [])).toThrow("cannot be opened");
+});
+
+test.skipIf(process.getuid?.() !== 0)("another user's file is not trusted", () => {
+  writeFileSync(path, "");
+  chownSync(path, 12_345, 12_345);
+  expect(() => claimPidFile(path, [])).toThrow("belongs to user 12345");
+  claimPidFile(path, [12_345]).remove();
+});
+
+test("a successor that has replaced the file keeps it", () => {
+  const file = claimPidFile(path, []);
+  rmSync(path);
+  const other = claimPidFile(path, []);
+  file.remove();
+  expect(statSync(path).isFile()).toBe(true);
+  other.remove();
+});
