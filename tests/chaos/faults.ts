@@ -3,7 +3,7 @@
  * that a row does not allow is a failure.
  */
 import { rmSync } from "node:fs";
-import { type Process, treeOf } from "../apps_life/processes.ts";
+import { descendants, gone, type Process, treeOf } from "../apps_life/processes.ts";
 import { ask, eventually, type Place } from "../apps_life/serve.ts";
 import { RawClient } from "../support/raw-client.ts";
 import type { TestServer } from "../support/server.ts";
@@ -27,6 +27,7 @@ export interface Fault {
 }
 
 const RECOVERY_MS = 15_000;
+const LEAVING_MS = 40_000;
 /** Of the server under chaos: see run.ts. */
 export const TIMEOUT_SECONDS = 3;
 
@@ -77,6 +78,20 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
     },
   },
   reload: { weight: 6, allows: nothing, run: reload },
+  upgrade: {
+    weight: 2,
+    // The streams of the old workers are cut when it leaves, after the graceful timeout.
+    allows: nothing,
+    async run(scene) {
+      const { pid } = scene.supervisor;
+      const old = descendants(pid);
+      process.kill(pid, "SIGUSR2");
+      await eventually("another supervisor", () => scene.supervisor.pid !== pid, RECOVERY_MS);
+      // Streams may go on for as long as a stop lets them.
+      await gone(old, LEAVING_MS);
+      await recovered(scene);
+    },
+  },
   "reload a broken release": {
     weight: 2,
     allows: nothing,

@@ -9,9 +9,16 @@
  *
  *     bun tests/chaos/run.ts [--seed N] [--seconds S] [--scale X] [--only FAULT] [--json]
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { descendants, descriptorCount, gone, treeOf } from "../apps_life/processes.ts";
+import {
+  descendants,
+  descriptorCount,
+  gone,
+  isAlive,
+  processOf,
+  treeOf,
+} from "../apps_life/processes.ts";
 import { Place } from "../apps_life/serve.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { type Fault, FAULTS, type Scene, TIMEOUT_SECONDS } from "./faults.ts";
@@ -22,6 +29,8 @@ const APP = new URL("app.py", import.meta.url).pathname;
 const WORKERS = 2;
 const WARM_MS = 3000;
 const QUIET_MS = 500;
+const STOP_MS = 40_000;
+const PID_FILE = "pid";
 const LOG_LINES = 40;
 /** What an edge may have grown by at the end: its heap is collected when the runtime likes. */
 const GROWTH_BYTES_MAX = 100 * 1024 * 1024;
@@ -52,6 +61,7 @@ export interface ChaosReport {
 export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
   using place = new Place();
   const server = await startChaos(place);
+  const supervisor = new Supervisor(server, place);
   const ledger = new Ledger();
   const traffic = new Traffic(server.port, ledger);
   const broken: string[] = [];
@@ -59,14 +69,9 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
   try {
     traffic.start(options.scale);
     await Bun.sleep(WARM_MS);
-    const before = footprint(server);
-    const scene = {
-      server,
-      place,
-      workers: WORKERS,
-      random: randomOf(options.seed),
-      supervisor: server,
-    };
+    const before = footprint(supervisor);
+    const random = randomOf(options.seed);
+    const scene: Scene = { server, place, workers: WORKERS, random, supervisor };
     const end = performance.now() + options.seconds * 1000;
     while (performance.now() < end && broken.length === 0) {
       const name = choose(scene, options.only);
@@ -78,9 +83,9 @@ export async function chaos(options: ChaosOptions): Promise<ChaosReport> {
       await Bun.sleep(QUIET_MS * (0.5 + scene.random()));
     }
     await traffic.stop();
-    broken.push(...leftovers(server, before));
+    broken.push(...leftovers(supervisor, before));
   } finally {
-    broken.push(...(await ended(server)));
+    broken.push(...(await ended(server, supervisor)));
   }
   broken.push(...runTwice(place), ...ledger.judge().map(failureText));
   if (broken.length > 0) options.say(server.output().split("\n").slice(-LOG_LINES).join("\n"));
@@ -100,8 +105,25 @@ function startChaos(place: Place): Promise<TestServer> {
     args: [
       ...["--workers", String(WORKERS), "--timeout", String(TIMEOUT_SECONDS)],
       ...["--graceful-timeout", "20", "--max-worker-memory", "100m", "--access-log", "/dev/full"],
+      ...["--pid", place.of(PID_FILE)],
     ],
   });
+}
+
+/** The process that leads the server now: an upgrade changes it. */
+class Supervisor {
+  readonly #server: TestServer;
+  readonly #file: string;
+
+  constructor(server: TestServer, place: Place) {
+    this.#server = server;
+    this.#file = place.of(PID_FILE);
+  }
+
+  get pid(): number {
+    if (!existsSync(this.#file)) return this.#server.pid;
+    return Number(readFileSync(this.#file, "utf8")) || this.#server.pid;
+  }
 }
 
 /** The app under a name that no module of the tests has. */
@@ -151,7 +173,7 @@ interface Footprint {
   readonly edgeBytes: number;
 }
 
-function footprint(server: TestServer): Footprint {
+function footprint(server: Supervisor): Footprint {
   const [edge] = treeOf(server).edges;
   const status = edge === undefined ? "" : readFileSync(`/proc/${edge.pid}/status`, "utf8");
   return {
@@ -161,7 +183,7 @@ function footprint(server: TestServer): Footprint {
   };
 }
 
-function leftovers(server: TestServer, before: Footprint): string[] {
+function leftovers(server: Supervisor, before: Footprint): string[] {
   const after = footprint(server);
   const broken: string[] = [];
   if (after.processes > before.processes) {
@@ -177,14 +199,17 @@ function leftovers(server: TestServer, before: Footprint): string[] {
 }
 
 /** The server stops in peace and takes all its processes with it. */
-async function ended(server: TestServer): Promise<string[]> {
-  const all = descendants(server.pid);
-  const code = await server.stop();
+async function ended(server: TestServer, { pid }: Supervisor): Promise<string[]> {
+  const own = processOf(pid);
+  const all = [...(own === undefined ? [] : [own]), ...descendants(pid)];
+  process.kill(pid, "SIGTERM");
   try {
-    await gone(all);
+    await gone(all, STOP_MS);
   } catch (error) {
+    for (const one of all.filter(isAlive)) process.kill(one.pid, "SIGKILL");
     return [String(error)];
   }
+  const code = pid === server.pid ? await server.exited : 0;
   return code === 0 ? [] : [`the server ended with status ${code}`];
 }
 
