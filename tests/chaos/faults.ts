@@ -80,8 +80,8 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   reload: { weight: 6, allows: nothing, run: reload },
   upgrade: {
     weight: 2,
-    // The streams of the old workers are cut when it leaves, after the graceful timeout.
-    allows: nothing,
+    // As in a stop: WebSockets are told to come again (1012).
+    allows: (kind, fate) => kind === "websocket" && fate === "cut",
     async run(scene) {
       const { pid } = scene.supervisor;
       const old = descendants(pid);
