@@ -31,6 +31,8 @@ export interface RunningServer {
   tree(): ProcessInfo[];
   /** Proportional set size in KiB: of the whole tree, or of those processes that match. */
   pssKiB(matching?: RegExp): number;
+  /** The same of those that serve: they have no children, as supervisors and zygotes have. */
+  servingPssKiB(): number;
   /** Starts a measurement; the function it gives says the nanoseconds of CPU the tree has used since. */
   measureCpu(): () => number;
   /** The highest resident size since `resetPeak`, in KiB, of the processes that match, summed. */
@@ -75,6 +77,10 @@ function treeOf(rootPid: number): ProcessInfo[] {
 
 function kibOf(text: string, field: string): number {
   return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(text)?.[1] ?? 0);
+}
+
+function pssOf(pid: number): number {
+  return kibOf(read(`/proc/${pid}/smaps_rollup`), "Pss");
 }
 
 /** Nanoseconds on a core so far, by thread. */
@@ -146,7 +152,13 @@ function watch(child: Bun.Subprocess, url: string, command: string): RunningServ
     port: Number(new URL(url).port),
     command,
     tree,
-    pssKiB: (pattern) => sum(pattern, (pid) => kibOf(read(`/proc/${pid}/smaps_rollup`), "Pss")),
+    pssKiB: (pattern) => sum(pattern, pssOf),
+    servingPssKiB: () => {
+      const all = tree();
+      const parents = new Set(all.map(({ parent }) => parent));
+      const serving = all.filter(({ pid }) => !parents.has(pid));
+      return serving.reduce((total, { pid }) => total + pssOf(pid), 0);
+    },
     measureCpu: () => {
       const threads = (): Map<string, number> => cpuOfThreads(tree().map((entry) => entry.pid));
       const before = threads();

@@ -102,9 +102,11 @@ export function idleWebSockets(connections: number): Measure {
       const before = server.pssKiB();
       const many = await held(server, connections);
       const after = server.pssKiB();
+      const serving = server.servingPssKiB() / 1024;
       await many.release();
       const figures: Figures = {
         memory: { label: "memory", unit: "MiB", better: "less", value: after / 1024 },
+        serving: { label: "edge and worker", unit: "MiB", better: "less", value: serving },
         each: growth("each WebSocket", before, after, connections),
       };
       return { figures, errors: many.errors, load: `load hold -connections=${connections}` };

@@ -301,7 +301,7 @@ export const scenarios: Scenario[] = [
     setup: asgi("asgi_echo"),
     servers: ["keelback", "uvicorn", "uvicorn wsproto", "granian"],
     measure: protocols.idleWebSockets(10_000),
-    bars: [ratioBar("memory", ["uvicorn"], 2)],
+    bars: [ratioBar("serving", ["uvicorn"], 2)],
   },
   ...(["upload", "download"] as const).map((direction): Scenario => ({
     name: `h2-${direction}`,
