@@ -23,11 +23,11 @@ def keep_freed_memory() -> None:
     if _asked:
         return
     _asked.append(True)
-    import ctypes
-
     try:
+        import ctypes
+
         mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError):
-        return  # another C library
+    except (ImportError, OSError, AttributeError):
+        return  # another C library, or an interpreter without ctypes
     mallopt(_M_MMAP_THRESHOLD, _MAPPED_BYTES)
     mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)

@@ -76,12 +76,22 @@ def utf8_of(text: str) -> memoryview:
 
 
 def _load_view_functions() -> tuple[Callable[..., Any], Callable[..., Any]]:
-    import ctypes
-
-    address_of = ctypes.pythonapi.PyUnicode_AsUTF8AndSize
-    address_of.argtypes = [ctypes.py_object, ctypes.c_void_p]
-    address_of.restype = ctypes.c_void_p
-    view_of = ctypes.pythonapi.PyMemoryView_FromMemory
-    view_of.argtypes = [ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int]
-    view_of.restype = ctypes.py_object
+    """Of the interpreter's C API, in prototypes of our own: those of `ctypes.pythonapi` belong to
+    everybody. An interpreter without ctypes copies."""
+    try:
+        import ctypes
+    except ImportError:
+        return _encoded, _viewed
+    text_type = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
+    view_type = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_int)
+    address_of = text_type(("PyUnicode_AsUTF8AndSize", ctypes.pythonapi))
+    view_of = view_type(("PyMemoryView_FromMemory", ctypes.pythonapi))
     return address_of, view_of
+
+
+def _encoded(text: str, _size: None) -> bytes:
+    return text.encode()
+
+
+def _viewed(data: bytes, _length: int, _mode: int) -> memoryview:
+    return memoryview(data)

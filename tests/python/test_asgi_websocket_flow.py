@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import sys
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from asgi_support import Answer, Gate
 from test_asgi_websocket import Recorder, echo, until_disconnect
 
 from keelback import _wire, frames
-from keelback.asgi_parts import Rest
+from keelback.asgi_parts import Rest, utf8_of
 
 WINDOW = _wire.WS_WINDOW_BYTES
 RESPONSE_WINDOW = _wire.WS_WINDOW_BYTES
@@ -278,3 +279,12 @@ def test_thousands_of_open_sockets(serve: Any) -> None:
         edge.message(stream, f"hello {stream}")
     edge.until(lambda: all(edge.answers[stream].messages for stream in streams))
     assert edge.answers[streams[-1]].messages == [f"hello {streams[-1]}"]
+
+
+@pytest.mark.parametrize("text", ["", "plain", "x" * 300_000, "caf\u00e9", "\U0001f600" * 1000])
+@pytest.mark.parametrize("ctypes", [True, False])
+def test_the_bytes_of_a_text(text: str, ctypes: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("keelback.asgi_parts._view_functions", [])
+    if not ctypes:
+        monkeypatch.setitem(sys.modules, "ctypes", None)
+    assert bytes(utf8_of(text)) == text.encode()
