@@ -6,44 +6,16 @@
 import type { FastcgiReader } from "../../proto/gateway/fastcgi.ts";
 import type { GatewayPeer } from "../../proto/gateway/request.ts";
 import type { ClientSocket, TlsFacts } from "../client-socket.ts";
+import { SocketFacade } from "../socket-facade.ts";
 
 /** `HTTP/1.1 ` of a status line, which becomes `Status: `. */
 const VERSION_BYTES = 9;
 const STATUS = Buffer.from("Status: ");
 
-export class GatewaySocket implements ClientSocket {
+export class GatewaySocket extends SocketFacade implements ClientSocket {
   /** Whose forwarding headers these are is asked of the address that the web server names, not of its own. */
   readonly announced = true;
   peer: GatewayPeer | null = null;
-  readonly #socket: ClientSocket;
-
-  constructor(socket: ClientSocket) {
-    this.#socket = socket;
-  }
-
-  write(data: Buffer, byteOffset?: number, byteLength?: number): number {
-    return this.#socket.write(data, byteOffset, byteLength);
-  }
-
-  end(): void {
-    this.#socket.end();
-  }
-
-  shutdown(): void {
-    this.#socket.shutdown();
-  }
-
-  terminate(): void {
-    this.#socket.terminate();
-  }
-
-  pause(): void {
-    this.#socket.pause();
-  }
-
-  resume(): void {
-    this.#socket.resume();
-  }
 
   /** The rest of what was written; true: all of it is out. */
   drain(): boolean {
@@ -63,19 +35,19 @@ export class GatewaySocket implements ClientSocket {
   }
 
   get remoteAddress(): string {
-    return this.peer?.remoteAddress ?? this.#socket.remoteAddress;
+    return this.peer?.remoteAddress ?? this.inner.remoteAddress;
   }
 
   get remotePort(): number {
-    return this.peer?.remotePort ?? this.#socket.remotePort;
+    return this.peer?.remotePort ?? this.inner.remotePort;
   }
 
   get localAddress(): string {
-    return this.peer?.localAddress ?? this.#socket.localAddress;
+    return this.peer?.localAddress ?? this.inner.localAddress;
   }
 
   get localPort(): number {
-    return this.peer?.localPort ?? this.#socket.localPort;
+    return this.peer?.localPort ?? this.inner.localPort;
   }
 }
 
@@ -85,7 +57,6 @@ const FACTS: TlsFacts = { environ: () => "HTTPS\0on", scope: () => "0 0 " };
 
 /** `onEnd`: the response is out and the connection stays. */
 export class FastcgiSocket extends GatewaySocket {
-  readonly #socket: ClientSocket;
   readonly #reader: FastcgiReader;
   readonly #onEnd: () => void;
   #prefixLeft = VERSION_BYTES;
@@ -94,7 +65,6 @@ export class FastcgiSocket extends GatewaySocket {
 
   constructor(socket: ClientSocket, reader: FastcgiReader, onEnd: () => void) {
     super(socket);
-    this.#socket = socket;
     this.#reader = reader;
     this.#onEnd = onEnd;
   }
@@ -143,7 +113,7 @@ export class FastcgiSocket extends GatewaySocket {
       this.#kept = Buffer.concat([this.#kept, bytes]);
       return;
     }
-    const wrote = Math.max(0, this.#socket.write(bytes));
+    const wrote = Math.max(0, this.inner.write(bytes));
     if (wrote < bytes.length) this.#kept = bytes.subarray(wrote);
   }
 }
