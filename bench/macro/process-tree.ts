@@ -155,8 +155,8 @@ function watch(child: Bun.Subprocess, url: string, command: string): RunningServ
     pssKiB: (pattern) => sum(pattern, pssOf),
     servingPssKiB: () => {
       const all = tree();
-      const parents = new Set(all.map(({ parent }) => parent));
-      const serving = all.filter(({ pid }) => !parents.has(pid));
+      const having = new Set(all.map(({ parent }) => parent));
+      const serving = all.filter(({ pid }) => !having.has(pid));
       return serving.reduce((total, { pid }) => total + pssOf(pid), 0);
     },
     measureCpu: () => {
