@@ -31,6 +31,8 @@ const WORKERS_MORE = 4;
 const CONNECTING_SECONDS = 6;
 const IDLE_CPU_MS = 10_000;
 const MEMORY_SAMPLE_MS = 100;
+/** What a load has left to do, collections among it, is over by then. */
+const SETTLE_MS = 8000;
 
 export async function using<T>(
   context: Context,
@@ -192,6 +194,7 @@ export const memory: Measure = async (context) => {
   for (const setup of setups) {
     const done = await using({ ...context, setup }, async (server) => {
       await warm(server, warmSeconds(context));
+      await Bun.sleep(SETTLE_MS);
       return { size: server.pssKiB() };
     });
     sizes.push(done.size);
@@ -204,14 +207,14 @@ export const memory: Measure = async (context) => {
     rest: { label: "the rest", unit: "MiB", better: "less", value: (one - each) / 1024 },
     one: { label: "all, one worker", unit: "MiB", better: "less", value: one / 1024 },
   };
-  return { figures, errors: 0, load: "after a short load", command };
+  return { figures, errors: 0, load: `${SETTLE_MS / 1000} s after a short load`, command };
 };
 
 /** CPU of the whole tree while nothing happens. */
 export const idleCpu: Measure = async (context) =>
   using(context, async (server) => {
     await warm(server, 1);
-    await Bun.sleep(2000); // whatever the load has left to do
+    await Bun.sleep(SETTLE_MS);
     const used = server.measureCpu();
     const start = performance.now();
     await Bun.sleep(IDLE_CPU_MS);
