@@ -32,7 +32,7 @@ const CONNECTING_SECONDS = 6;
 const IDLE_CPU_MS = 10_000;
 const MEMORY_SAMPLE_MS = 100;
 /** What a load has left to do, collections among it, is over by then. */
-const SETTLE_MS = 8000;
+const SETTLE_MS = 15_000;
 
 export async function using<T>(
   context: Context,
