@@ -98,7 +98,6 @@ export class Upkeep {
     const { fleet, clock } = this.#options;
     const count = fleet.target;
     if (this.#scaling === null || count === 0) return;
-    if (count === 0) return;
     const ready = fleet.workers.filter(({ state }) => state === "ready").length;
     const wanted = this.#scaling.look(this.#load.take(), { count, ready }, clock.now());
     this.scale(wanted, wanted > count ? "requests wait" : "so many are enough");
