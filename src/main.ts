@@ -2,6 +2,7 @@
  * The entry of every Keelback process: the command line, and with `__edge` an edge. The only place
  * that ends a process.
  */
+import { forgetRuntimeOptions } from "./cli/runtime-options.ts";
 import { isWritable } from "./net/libc.ts";
 import { guardStderr } from "./observe/log.ts";
 
@@ -11,6 +12,7 @@ function exit(code: number): never {
 }
 
 guardStderr(() => isWritable(2));
+forgetRuntimeOptions();
 const argv = process.argv.slice(2);
 if (argv[0] === "__edge") {
   const { runEdge } = await import("./cli/edge.ts");

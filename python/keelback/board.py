@@ -29,7 +29,8 @@ class Board:
         """Makes the file, which must not exist, and maps it."""
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            os.truncate(fd, _wire.BOARD_BYTES)
+            # Written, not only made longer: on a full disk this fails, a store later would kill.
+            os.write(fd, bytes(_wire.BOARD_BYTES))
             return cls(mmap.mmap(fd, _wire.BOARD_BYTES))
         finally:
             os.close(fd)

@@ -13,6 +13,7 @@ import os
 from struct import Struct
 
 from . import _wire
+from .allocator import keep_freed_memory
 from .errors import ProtocolError
 
 PART_BYTES_MIN = _wire.RING_PART_BYTES_MIN
@@ -40,8 +41,12 @@ class Rings:
             self._fd: int = make("keelback-rings")
         except OSError:
             return
-        os.truncate(self._fd, 2 * _SIZE)
-        self._map = mmap.mmap(self._fd, 2 * _SIZE)
+        try:
+            os.truncate(self._fd, 2 * _SIZE)
+            self._map = mmap.mmap(self._fd, 2 * _SIZE)
+        except OSError:
+            os.close(self._fd)  # no room: parts of bodies go through the socket, which is slower
+            return
         self._view = memoryview(self._map)
         self.path = f"/proc/{os.getpid()}/fd/{self._fd}"
 
@@ -83,6 +88,7 @@ class Rings:
         offset, count, _ = _PART.unpack(payload)
         if offset + count > _SIZE:
             raise ProtocolError("a part of a body outside of the ring")
+        keep_freed_memory()
         return self._view[_SIZE + offset : _SIZE + offset + count]
 
     def done(self, payload: bytes) -> None:

@@ -12,7 +12,7 @@ import { resolveOwner } from "../net/owner.ts";
 import { ciphersComplaint, makeTlsContext } from "../net/tls-context.ts";
 import { type Identity, readIdentities } from "../net/tls-files.ts";
 import { dateWarnings } from "../net/tls-store.ts";
-import { findIdentity } from "../supervisor/privileges.ts";
+import { findIdentity } from "../supervisor/process/privileges.ts";
 
 /** `running`: its sockets and its PID file are there, and it may be another user by now than the one who made them. */
 export function checkConfig(config: Config, running: boolean = false): readonly Problem[] {

@@ -1,5 +1,5 @@
 /** The client's side of the control socket: one question, one answer. */
-import type { CtlAnswer } from "../supervisor/ctl-server.ts";
+import type { CtlAnswer } from "../supervisor/ctl/ctl-server.ts";
 
 export type Answer = CtlAnswer;
 

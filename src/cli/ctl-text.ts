@@ -69,13 +69,23 @@ function statusText(facts: Facts): string {
     ["listening", Array.isArray(addresses) ? addresses.join(" ") : ""],
     [
       "workers",
-      `${say("workersReady")} of ${say("workersTarget")} ready, generation ${say("generation")}`,
+      `${say("workersReady")} of ${say("workersTarget")} ready, generation ${say("generation")} ` +
+        `for ${duration(facts["generationSeconds"])}`,
     ],
+    ...reloadRow(facts["reload"] as Facts | null | undefined),
     ["clients", `${say("connections")} connections, ${say("queued")} requests queued`],
     ["requests", `${say("requests")} since the start of the edges (${say("edges")})`],
   ];
   const body = rows.map(([name = "", text = ""]) => `  ${name.padEnd(10)} ${text}\n`).join("");
   return `keelback ${say("version")}\n${body}`;
+}
+
+function reloadRow(reload: Facts | null | undefined): string[][] {
+  // A server of before has no word of it.
+  if (reload === null || reload === undefined) return [];
+  const old = `${textOf(reload["workersOld"])} older workers are there`;
+  const begun = `begun ${duration(reload["seconds"])} ago`;
+  return [["reload", `to generation ${textOf(reload["generation"])}, ${begun}; ${old}`]];
 }
 
 const COLUMNS = ["worker", "pid", "generation", "state", "age", "requests", "memory"] as const;

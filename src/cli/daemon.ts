@@ -3,6 +3,7 @@
  * the log as its output, and ends when that one serves or has failed to.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { SUPERVISOR_RUNTIME } from "./runtime-options.ts";
 import { ownCommand, ownDirectory } from "./again.ts";
 
 const VARIABLE = "KEELBACK_DAEMON";
@@ -37,7 +38,7 @@ export async function startDaemon(argv: readonly string[], logFile: string): Pro
   const { promise, resolve } = Promise.withResolvers<number>();
   const child = Bun.spawn([...ownCommand(argv)], {
     cwd: ownDirectory(process.env["PWD"]),
-    env: { ...process.env, [VARIABLE]: "1" },
+    env: { ...process.env, ...SUPERVISOR_RUNTIME, [VARIABLE]: "1" },
     stdio: ["ignore", log, log],
     detached: true,
     ipc: () => resolve(0),

@@ -17,7 +17,7 @@ import { alpnProtocols } from "../edge/drivers/open.ts";
 import { Edge, type ListenerSpec } from "../edge/edge.ts";
 import type { ForwardingTrust } from "../edge/peer.ts";
 import { Health } from "../edge/health.ts";
-import type { StopOptions } from "../edge/leave.ts";
+import { socketsMs, type StopOptions } from "../edge/leave.ts";
 import { isAwaited } from "../net/backlog.ts";
 import { ForwardingPolicy } from "../proto/forwarded.ts";
 import { dropStartupCode } from "../net/footprint.ts";
@@ -39,10 +39,6 @@ const FIRST_WORKER_MS = 2000;
 /** How long the access log may take at the end, milliseconds. */
 const LAST_LINES_MS = 1000;
 
-/** What apps get to end after their WebSockets were closed, before their worker ends: milliseconds, and of the graceful timeout at most. */
-const SOCKETS_LAST_MS = 1000;
-const SOCKETS_LAST_SHARE = 0.1;
-
 interface ConfigMessage {
   t: "config";
   config: Config;
@@ -61,9 +57,10 @@ type ToEdge =
   | { t: "no-workers"; reason: string }
   | { t: "reopen-logs" }
   | { t: "stats" }
+  | { t: "ping" }
   | { t: "ready"; ready: boolean }
   | { t: "log-level"; logLevel: LogLevel }
-  | { t: "stop"; deadlineMs: number; lingerMs: number };
+  | ({ t: "stop" } & StopOptions);
 
 interface LinkEntry {
   link: WorkerLink;
@@ -94,6 +91,7 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
     this.#pool = new WorkerPool(
       poolOptions(config),
       {
+        onLate: (link) => send({ t: "recycle", worker: link.facts.worker, why: "late" }),
         onStuck: (link, what) => this.#stuck(link, what),
         onDrained: (link) => send({ t: "drained", worker: link.facts.worker }),
         onProtocolError: (link, what) => this.#protocolError(link, what),
@@ -133,6 +131,9 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
       case "stats":
         send({ t: "stats", ...this.#stats() });
         break;
+      case "ping":
+        send({ t: "pong" });
+        break;
       case "stop":
         this.#stop(message);
         break;
@@ -168,7 +169,7 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
     this.#pool.received(entry.link, chunk);
     if (entry.link.depth.sent < entry.requestsMax) return;
     entry.requestsMax = Infinity;
-    send({ t: "recycle", worker: entry.link.facts.worker });
+    send({ t: "recycle", worker: entry.link.facts.worker, why: "requests" });
   }
 
   drained(entry: LinkEntry): void {
@@ -239,8 +240,7 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
   #drain(link: WorkerLink, deadlineMs: number | undefined): void {
     this.#pool.drain(link);
     if (deadlineMs === undefined) return;
-    const lastMs = Math.min(SOCKETS_LAST_MS, deadlineMs * SOCKETS_LAST_SHARE);
-    setTimeout(() => this.#pool.closeSockets(link), deadlineMs - lastMs);
+    setTimeout(() => this.#pool.closeSockets(link), socketsMs(deadlineMs));
   }
 
   #stuck(link: WorkerLink, what: StuckRequest): void {

@@ -1,8 +1,11 @@
 /** From the command line to an exit code: prints what was asked for, or serves. */
 import { writeSync } from "node:fs";
-import { parseCommand, problemText } from "./command.ts";
+import { type Command, parseCommand, problemText } from "./command.ts";
 import { takeDaemonMark } from "./daemon.ts";
+import type { ServeOptions } from "./serve.ts";
 import { takeInheritance } from "./successor.ts";
+
+const EXIT_FAILED = 1;
 
 /** Resolves with the exit code when the command is over. */
 export async function runCommand(argv: readonly string[]): Promise<number> {
@@ -23,8 +26,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     case "version":
       return print(command.text);
     case "usage":
-      process.stderr.write(problemText(command.problems));
-      return command.exitCode;
+      return refuse(problemText(command.problems), command.exitCode);
     case "print-config": {
       const { printConfig, printConfigJson } = await import("./print.ts");
       const render = command.json ? printConfigJson : printConfig;
@@ -32,12 +34,38 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     }
     case "check-config":
     case "serve": {
-      const { serve } = await import("./serve.ts");
-      const mode = command.name === "serve" ? "serve" : "check";
-      const reread = (): ReturnType<typeof parseCommand> => parseCommand(argv);
-      return serve(command, { mode, origin, reread });
+      const reread = (): Command => parseCommand(argv);
+      const { chroot } = command.config;
+      // Whom another server of ours has started is inside already.
+      if (chroot !== null && inheritance === null && !origin.background) {
+        const { enterJail } = await import("./jail.ts");
+        const complaint = enterJail(chroot);
+        if (complaint !== null) return refuse(`keelback: ${complaint}\n`, EXIT_FAILED);
+        const inside = reread();
+        if ("config" in inside && inside.config.chroot === null) {
+          const text = `chroot: the file that names ${chroot} must be inside of it, at the same path`;
+          return refuse(`keelback: ${text}\n`, EXIT_FAILED);
+        }
+        return runServer(inside, { origin, reread });
+      }
+      return runServer(command, { origin, reread });
     }
   }
+}
+
+async function runServer(
+  command: Command,
+  options: Pick<ServeOptions, "origin" | "reread">,
+): Promise<number> {
+  if (command.name === "usage") return refuse(problemText(command.problems), command.exitCode);
+  if (command.name !== "serve" && command.name !== "check-config") return EXIT_FAILED;
+  const { serve } = await import("./serve.ts");
+  return serve(command, { mode: command.name === "serve" ? "serve" : "check", ...options });
+}
+
+function refuse(text: string, code: number): number {
+  process.stderr.write(text);
+  return code;
 }
 
 /** A reader that has had enough (`| head`) is no error. */

@@ -3,7 +3,7 @@ import type { Config } from "../config/config.ts";
 import type { Listener } from "../net/open-result.ts";
 import { failureText } from "../supervisor/failure.ts";
 import type { Failure } from "../supervisor/failure.ts";
-import type { AppFacts } from "../supervisor/conversation.ts";
+import type { AppFacts } from "../supervisor/workers/conversation.ts";
 import { VERSION } from "./version.ts";
 
 export interface ScreenInput {

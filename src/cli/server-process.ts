@@ -14,15 +14,21 @@ import { openLogFile, setProcessName } from "../net/this-process.ts";
 import type { Logger } from "../observe/log.ts";
 import { errorText } from "../observe/log.ts";
 import type { ServerEvent } from "../supervisor/launch.ts";
-import type { NotifySettings } from "../supervisor/notify.ts";
-import { Notifier, notifyVariables } from "../supervisor/notify.ts";
-import { claimPidFile, PidFile } from "../supervisor/pid-file.ts";
-import { become, findIdentity, giveUpPrivileges, runsAsRoot } from "../supervisor/privileges.ts";
-import type { Identity } from "../supervisor/privileges.ts";
+import type { NotifySettings } from "../supervisor/process/notify.ts";
+import { Notifier, notifyVariables } from "../supervisor/process/notify.ts";
+import { claimPidFile, PidFile } from "../supervisor/process/pid-file.ts";
+import {
+  become,
+  findIdentity,
+  giveUpPrivileges,
+  runsAsRoot,
+} from "../supervisor/process/privileges.ts";
+import type { Identity } from "../supervisor/process/privileges.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
 import type { Inheritance, SuccessorReady, Upgrade } from "../supervisor/upgrade.ts";
 import { problemsOfUser } from "./check.ts";
 import { ownCommand, ownDirectory } from "./again.ts";
+import { SUPERVISOR_RUNTIME } from "./runtime-options.ts";
 import { releaseCommand } from "./daemon.ts";
 import { succeed } from "./successor.ts";
 
@@ -189,7 +195,7 @@ export class ServerProcess {
       this.#upgrade = new Starter({
         command: ownCommand(argv),
         directory: this.#directory,
-        env: { ...process.env, ...notifyVariables(this.notifier.settings) },
+        env: { ...process.env, ...SUPERVISOR_RUNTIME, ...notifyVariables(this.notifier.settings) },
         inheritance: { sockets, pidFile },
         withinMs: config.bootTimeoutMs === 0 ? Infinity : config.bootTimeoutMs + UPGRADE_MS_MORE,
         succeeded: (pid, ready) => this.#stepBack(pid, ready),

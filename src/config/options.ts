@@ -809,8 +809,8 @@ export const OPTIONS = {
     reload: "live",
     summary: "memory beyond which a worker is replaced after its requests",
     why:
-      "Looked at each second, without the processes that a worker has started. Memory that " +
-      "workers share after a preload counts for each with its share (PSS). A worker that is too " +
+      "Looked at each second, with the processes that a worker has started. Memory that several " +
+      "share, as after a preload, counts for each with its share (PSS). A worker that is too " +
       "large when it is ready is replaced ever more slowly.",
     counterparts: { granian: "--workers-max-rss", uwsgi: "--reload-on-rss" },
   },
@@ -972,6 +972,19 @@ export const OPTIONS = {
       "On when user or group is given, unless it is switched off. Linux only: prctl(2), " +
       "PR_SET_NO_NEW_PRIVS.",
     counterparts: { uwsgi: "--no-new-privs" },
+  },
+  chroot: {
+    type: "path",
+    default: null,
+    meta: "DIR",
+    section: "Process",
+    reload: "restart",
+    summary: "make DIR the root directory of the whole server, before anything is opened",
+    why:
+      "Needs root, so name a user too. All other paths are then paths inside DIR, which must hold " +
+      "/proc, a /tmp that the user may write to, Keelback itself where it is outside, the " +
+      "interpreter and the app. A container or systemd's RootDirectory= do it with less work.",
+    counterparts: { uwsgi: "--chroot" },
   },
   umask: {
     type: "string",
@@ -1214,6 +1227,21 @@ export const OPTIONS = {
       "Apps that load models need long; a worker that hangs at import has to be noticed all " +
       "the same.",
     counterparts: { gunicorn: "-t, --timeout", uvicorn: "--timeout-worker-healthcheck" },
+  },
+  edgeTimeoutMs: {
+    type: "duration",
+    default: 10 * SECOND,
+    min: 100,
+    max: DAY,
+    zero: "never",
+    section: "Timeouts",
+    reload: "live",
+    summary: "time after which an edge that does not answer is replaced",
+    why:
+      "All clients depend on it, and its event loop never takes a hundredth of that for one " +
+      "thing. Time in which the machine slept does not count. 0 is for those who hold an edge " +
+      "in a debugger.",
+    counterparts: {},
   },
   queueTimeoutMs: {
     type: "duration",

@@ -52,6 +52,11 @@ export class Depth {
     return ((stream - this.#shared.begun) | 0) <= 0;
   }
 
+  /** True for the one that the worker has begun last. */
+  isNewest(stream: number): boolean {
+    return stream === this.#shared.begun;
+  }
+
   /** True after a give-back, until the worker begins something, says something, or some time has passed. */
   isStuck(clock: () => number): boolean {
     if (this.#stuckAt < 0) return false;

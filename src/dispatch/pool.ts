@@ -20,7 +20,7 @@ import {
 } from "../exchange/exchange.ts";
 import { DispatchCounts } from "./counts.ts";
 import { DispatchQueue } from "./queue.ts";
-import { type StuckRequest, Watchdog, type WatchdogOptions } from "./watchdog.ts";
+import { isSilent, type StuckRequest, Watchdog, type WatchdogOptions } from "./watchdog.ts";
 import type { LinkOwner, WorkerLink } from "./worker-link.ts";
 
 /** A request that killed two workers is not given a third. */
@@ -39,9 +39,18 @@ export interface PoolOptions extends WatchdogOptions {
 }
 
 export interface PoolEvents {
+  /** It does not end a request that was given up; there is no more to be done yet than to get another worker. */
+  onLate(link: WorkerLink): void;
   onStuck(link: WorkerLink, what: StuckRequest): void;
   onDrained(link: WorkerLink): void;
   onProtocolError(link: WorkerLink, what: string): void;
+}
+
+/** The loss rules, should this worker end now. */
+function mayGoAgain(link: WorkerLink, x: Exchange): boolean {
+  const begun = link.depth.hasBegun(x.stream);
+  const harmless = !begun || (isSafe(x.method) && (x.flags & Flag.UPGRADE) === 0);
+  return harmless && x.headBuf !== null && x.replay !== null && x.attempts < ATTEMPTS_MAX;
 }
 
 export class WorkerPool implements Backend, LinkOwner {
@@ -65,7 +74,7 @@ export class WorkerPool implements Backend, LinkOwner {
   constructor(options: PoolOptions, events: PoolEvents, now: () => number) {
     this.options = options;
     this.#events = events;
-    this.#watchdog = new Watchdog((link, what) => events.onStuck(link, what));
+    this.#watchdog = new Watchdog(events);
     this.#now = now;
   }
 
@@ -187,6 +196,14 @@ export class WorkerPool implements Backend, LinkOwner {
 
   halfClosed(x: Exchange): void {
     if (x.stage === Stage.SENT) (x.carrier as WorkerLink).notify(x, CancelReason.HALF_CLOSED);
+  }
+
+  waits(x: Exchange): boolean {
+    if (x.stage !== Stage.SENT) return x.stage === Stage.QUEUED;
+    const link = x.carrier as WorkerLink;
+    // What it began last is what it hangs in. An earlier one may have ended, and its answer be held up with the rest.
+    if (link.depth.isNewest(x.stream) || !mayGoAgain(link, x)) return false;
+    return isSilent(link, this.#now(), this.options);
   }
 
   cancel(x: Exchange, reason: number): void {
@@ -315,13 +332,10 @@ export class WorkerPool implements Backend, LinkOwner {
   }
 
   #settleLost(link: WorkerLink, x: Exchange): void {
-    const begun = link.depth.hasBegun(x.stream);
-    const started = x.headBuf === null;
-    const replayable = x.replay !== null;
+    const again = mayGoAgain(link, x);
     x.stage = Stage.OUT;
     x.carrier = null;
-    const again = !begun || (isSafe(x.method) && (x.flags & Flag.UPGRADE) === 0);
-    if (again && !started && replayable && x.attempts < ATTEMPTS_MAX) {
+    if (again) {
       this.counts.retried += 1;
       this.#again(x);
       return;

@@ -16,8 +16,8 @@ import {
 export class SharedMemory {
   readonly #board: Uint32Array;
   /** The response ring; null where there are no rings. */
-  readonly responses: Buffer | null = null;
-  readonly #requests: Buffer | null = null;
+  responses: Buffer | null = null;
+  #requests: Buffer | null = null;
   /** Bytes used of the request ring, modulo 2^32. */
   #used = 0;
   /** Where the request ring lies; 0 not asked yet. */
@@ -32,6 +32,13 @@ export class SharedMemory {
     this.responses = Buffer.from(buffer, rings.byteOffset, RING_BYTES);
     this.#requests = Buffer.from(buffer, rings.byteOffset + RING_BYTES, RING_BYTES);
     board[BOARD_RINGS_MAPPED] = 1;
+  }
+
+  /** The link is over. Whoever still knows it, as a kept connection does its last worker, does not hold megabytes with it. */
+  release(): void {
+    this.responses = null;
+    this.#requests = null;
+    this.#address = 0;
   }
 
   /** The newest request that the worker has begun. */
@@ -93,10 +100,11 @@ export class SharedMemory {
 
   /** Reads `bytes`, or less, right behind the part that was put last. Returns where they lie, or -1; `received` is their number. */
   extendFrom(fd: number, bytes: number): number {
+    if (this.#requests === null) return -1;
     const free = RING_BYTES - ((this.#used - this.#board[BOARD_REQUEST_READ]!) >>> 0);
     const behind = this.#used % RING_BYTES;
     if (behind === 0 || behind + bytes > RING_BYTES || bytes > free) return -1;
-    this.#address ||= addressOf(this.#requests!);
+    this.#address ||= addressOf(this.#requests);
     this.received = receiveInto(fd, this.#address + behind - RING_MARGIN_BYTES, bytes);
     if (this.received <= 0) return -1;
     this.#used = (this.#used + this.received) >>> 0;

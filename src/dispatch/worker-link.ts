@@ -185,6 +185,7 @@ export class WorkerLink implements FrameSink {
   abandon(): Exchange[] {
     const lost = this.#streams.exchanges();
     this.#streams.clear();
+    this.#shared.release();
     return lost;
   }
 

@@ -1,5 +1,6 @@
 /** The part of a Bun socket that a client connection uses, and the bytes that it has not taken yet. */
 import { PIECES_MAX, writePieces } from "../net/gather.ts";
+import { isReadable } from "../net/libc.ts";
 
 /** What TLS has agreed on with a client, in the forms that workers take. */
 export interface TlsFacts {
@@ -22,6 +23,8 @@ export interface ClientSocket {
   hold?(): void;
   pause(): void;
   resume(): void;
+  /** See `hasUnread`; none: the descriptor tells. */
+  unread?(): boolean;
   /** Its descriptor; none where bytes must go through the runtime. */
   readonly fd?: number;
   /** None: a plain connection. */
@@ -37,6 +40,11 @@ export interface ClientSocket {
   readonly remotePort: number;
   readonly localAddress: string;
   readonly localPort: number;
+}
+
+/** Bytes of the client have come, or its FIN, and wait in the kernel: the event loop has been elsewhere. */
+export function hasUnread(socket: ClientSocket): boolean {
+  return socket.unread?.() ?? isReadable(socket.fd ?? -1);
 }
 
 const NONE: Buffer[] = [];

@@ -21,7 +21,8 @@ export interface ClientConnection extends ClientMember, SocketEvents {}
 export interface ClientMember extends Swept {
   /**
    * The server stops: closes as soon as what is under way is done. A client that could make a request may have sent it already: it is
-   * waited for until the second call, with `last`.
+   * waited for until the second call, with `last`; that is repeated, because it leaves alone whoever has sent something that is still to
+   * be read. WebSockets close at the first call at which they are not to stay (EdgeContext).
    */
   shutdown(last: boolean): void;
   /** No more time: closes now. */

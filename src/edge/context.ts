@@ -82,5 +82,7 @@ export interface EdgeContext {
   readonly onCut: (what: string, client: string, request: string) => void;
   /** The server is going away: responses say `Connection: close`. */
   stopping: boolean;
+  /** While it is: open WebSockets stay as they are, for a successor serves and they have time. */
+  socketsStay: boolean;
   onClosed(): void;
 }

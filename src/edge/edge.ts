@@ -75,6 +75,7 @@ export class Edge implements EdgeContext {
   readonly tlsCounts: TlsCounts = { handshakes: 0, resumed: 0, failed: 0, timedOut: 0 };
   readonly files: FileGate;
   stopping = false;
+  socketsStay = false;
   readonly #log: EdgeOptions["log"];
   readonly #collector = new Collector();
   readonly #tls: TlsStore | null;
@@ -182,8 +183,10 @@ export class Edge implements EdgeContext {
     if (this.#tls === null) return "there is no certificate";
     const server = new H3Server(this.#tlsOwner(this.#tls));
     const failed = await server.open(address);
-    if (failed === null) this.#h3Servers.push(server);
-    return failed;
+    if (failed !== null) return failed;
+    this.#h3Servers.push(server);
+    if (this.stopping) server.stop();
+    return null;
   }
 
   /** New handshakes use the certificates that the store has now. */
@@ -226,6 +229,7 @@ export class Edge implements EdgeContext {
    */
   stop(options: StopOptions, done: () => void): void {
     this.stopping = true;
+    this.socketsStay = options.socketsStay;
     for (const server of this.#h3Servers) server.stop();
     const doors = [...this.#listeners, ...this.#tlsListeners];
     this.#listeners = [];
@@ -235,12 +239,18 @@ export class Edge implements EdgeContext {
       doors,
       members: () => this.#connections(),
       count: () => this.counts.connections,
+      endSockets: () => this.#endSockets(),
       done: () => {
         this.#leave = null;
         done();
       },
     });
     this.#leave.begin();
+  }
+
+  #endSockets(): void {
+    this.socketsStay = false;
+    for (const member of this.#connections()) member.shutdown(false);
   }
 
   onClosed(): void {

@@ -1,6 +1,7 @@
 /**
  * How an edge leaves, in this order: what waits in the kernel is accepted, the listening sockets are closed, kept connections get a last
  * while for requests that are on their way, and when the last connection is closed it is over. What is still there at the deadline is cut.
+ * Before a successor, WebSockets stay until shortly before that.
  */
 import { monotonic } from "../core/clock.ts";
 import { isAwaited } from "../net/backlog.ts";
@@ -17,6 +18,8 @@ export interface StopOptions {
   readonly deadlineMs: number;
   /** For requests that are on their way to us on kept connections. */
   readonly lingerMs: number;
+  /** WebSockets stay until shortly before the deadline. */
+  readonly socketsStay: boolean;
 }
 
 export interface LeaveOptions extends StopOptions {
@@ -24,6 +27,8 @@ export interface LeaveOptions extends StopOptions {
   readonly members: () => readonly ClientMember[];
   /** How many there are. */
   readonly count: () => number;
+  /** The time of WebSockets is over. */
+  readonly endSockets: () => void;
   readonly done: () => void;
 }
 
@@ -32,6 +37,16 @@ const HANDSHAKES_MS = 100;
 /** Where newcomers could not be held off there may always be another one. */
 const ACCEPT_MS_MAX = 1000;
 const LOOK_MS = 10;
+/** A connection that had something to read when it was to be closed is looked at again. */
+const AGAIN_MS = 100;
+/** What apps get to end after their WebSockets were closed, before their worker ends: milliseconds, and of the whole time at most. */
+const SOCKETS_LAST_MS = 1000;
+const SOCKETS_LAST_SHARE = 0.1;
+
+/** How long WebSockets stay when everything is to be over after `deadlineMs`. */
+export function socketsMs(deadlineMs: number): number {
+  return deadlineMs - Math.min(SOCKETS_LAST_MS, deadlineMs * SOCKETS_LAST_SHARE);
+}
 
 export class Leave {
   readonly #options: LeaveOptions;
@@ -39,6 +54,7 @@ export class Leave {
   #doorsOpen: boolean;
   #over = false;
   #timers: Timer[] = [];
+  #again: Timer | undefined;
 
   constructor(options: LeaveOptions) {
     this.#options = options;
@@ -47,8 +63,9 @@ export class Leave {
   }
 
   begin(): void {
-    const { deadlineMs, members } = this.#options;
+    const { deadlineMs, members, socketsStay, endSockets } = this.#options;
     for (const member of members()) member.shutdown(false);
+    if (socketsStay) this.#after(socketsMs(deadlineMs), endSockets);
     this.#after(deadlineMs, () => {
       this.#closeDoors();
       for (const member of members()) member.kill();
@@ -64,6 +81,7 @@ export class Leave {
     if (this.#over || this.#doorsOpen || this.#options.count() > 0) return;
     this.#over = true;
     for (const timer of this.#timers) clearTimeout(timer);
+    clearInterval(this.#again);
     this.#options.done();
   }
 
@@ -88,8 +106,12 @@ export class Leave {
 
   #linger(): void {
     const { lingerMs, deadlineMs, members } = this.#options;
-    this.#after(Math.min(lingerMs, deadlineMs / 2), () => {
+    const close = (): void => {
       for (const member of members()) member.shutdown(true);
+    };
+    this.#after(Math.min(lingerMs, deadlineMs / 2), () => {
+      this.#again = setInterval(close, AGAIN_MS);
+      close();
     });
   }
 

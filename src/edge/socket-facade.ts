@@ -1,5 +1,5 @@
 /** A socket that stands for another one: what it does not do itself, that one does. */
-import type { ClientSocket } from "./client-socket.ts";
+import { type ClientSocket, hasUnread } from "./client-socket.ts";
 
 export abstract class SocketFacade {
   protected readonly inner: ClientSocket;
@@ -30,5 +30,9 @@ export abstract class SocketFacade {
 
   resume(): void {
     this.inner.resume();
+  }
+
+  unread(): boolean {
+    return hasUnread(this.inner);
   }
 }

@@ -4,6 +4,7 @@
  */
 import { writeSync } from "node:fs";
 import type { ErrorCode } from "../core/errors.ts";
+import { hasUnread } from "./client-socket.ts";
 import type { ClientConnection } from "./connection.ts";
 import type { EdgeContext } from "./context.ts";
 import { errorResponse } from "./error-response.ts";
@@ -106,7 +107,7 @@ export class TlsHandshake implements ClientConnection {
   }
 
   shutdown(last: boolean): void {
-    if (last) this.#socket.terminate();
+    if (last && !hasUnread(this.#socket)) this.#socket.terminate();
   }
 
   kill(): void {

@@ -4,7 +4,7 @@
  */
 import type { X509Certificate } from "node:crypto";
 import { cork } from "../net/libc.ts";
-import type { ClientSocket, TlsFacts } from "./client-socket.ts";
+import { type ClientSocket, hasUnread, type TlsFacts } from "./client-socket.ts";
 
 /** The part of the runtime's socket that only TLS has. */
 export interface RuntimeTlsSocket extends ClientSocket, TlsSession {
@@ -93,6 +93,10 @@ export class TlsSocket implements ClientSocket {
 
   resume(): void {
     this.#socket.resume();
+  }
+
+  unread(): boolean {
+    return hasUnread(this.#socket);
   }
 
   get remoteAddress(): string {

@@ -177,6 +177,11 @@ export interface Backend {
   sendWsClose(x: Exchange, code: number, reason: string): void;
   /** Tells the worker; the exchange goes on. */
   halfClosed(x: Exchange): void;
+  /**
+   * The app's time is over. True: the request is in the queue and the app has not had any; or in a worker that has fallen silent because
+   * of another one, and will go to the next.
+   */
+  waits(x: Exchange): boolean;
   /** The driver wants no more of it. */
   cancel(x: Exchange, reason: number): void;
 }

@@ -14,13 +14,14 @@ const { i32, u32, u64, pointer } = FFIType;
 const FUNCTIONS = {
   send: { args: [i32, pointer, u64, i32], returns: i32 },
   dup2: { args: [i32, i32], returns: i32 },
+  chroot: { args: [pointer], returns: i32 },
   clock_gettime: { args: [i32, pointer], returns: i32 },
   getpwnam: { args: [pointer], returns: pointer },
   getpwuid: { args: [u32], returns: pointer },
   ...(MAC ? {} : { prctl: { args: [i32, u64, u64, u64, u64], returns: i32 } }),
 } as const;
 
-type Functions = Record<"send" | "dup2" | "clock_gettime" | "prctl", Call> &
+type Functions = Record<"send" | "dup2" | "chroot" | "clock_gettime" | "prctl", Call> &
   Record<"getpwnam" | "getpwuid", (key: Pointer | number) => Pointer | null>;
 
 let functions: Functions | null = null;
@@ -79,6 +80,12 @@ function string(at: number): string {
 /** What a program started from here is, however it is marked, no more than this one (prctl(2)). False: see errno(). */
 export function forbidNewPrivileges(): boolean {
   return MAC || load().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) === 0;
+}
+
+/** From now on `directory` is the root, and the current one (chroot(2)). Throws the name of the error. */
+export function enterRoot(directory: string): void {
+  if (load().chroot(text(directory)) !== 0) throw new Error(errno());
+  process.chdir("/");
 }
 
 /** How `ps -o comm`, `top` and `pgrep` show this process: 15 bytes at most. Linux only. */

@@ -1,7 +1,7 @@
 /**
  * What the edges saw, added up: their counters only grow, and begin anew with a new process. Pure.
  */
-import type { Load } from "./scaling.ts";
+import type { Load } from "./fleet/scaling.ts";
 
 /** The part of an edge's `stats` that tells how long requests wait (src/cli/edge.ts). */
 export interface EdgeStats {

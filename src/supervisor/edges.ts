@@ -7,15 +7,26 @@ import { rmSync } from "node:fs";
 import type { Subprocess } from "bun";
 import type { Clock } from "../core/clock.ts";
 import type { Config } from "../config/config.ts";
+import type { StopOptions } from "../edge/leave.ts";
 import type { Listener } from "../net/open-result.ts";
 import type { Logger, LogLevel } from "../observe/log.ts";
 import type { EdgeStats } from "./edge-load.ts";
-import { retryDelay, STABLE_MS } from "./lifecycle.ts";
+import type { RecycleReason } from "./fleet/crew.ts";
+import { retryDelay, STABLE_MS } from "./fleet/lifecycle.ts";
+import { Pulse } from "./pulse.ts";
+
+/**
+ * The runtime lets its heap grow by the memory of the machine: on a large one an edge holds 30 MiB more of garbage after a load than
+ * with this figure (bytes), for which it takes no more processor time.
+ */
+const RUNTIME_ENV = { BUN_JSC_forceRAMSize: `${1024 ** 3}` };
 
 /** Edges that end before they listen, in a row, before the first one has: the start has failed. */
 const FIRST_STARTS_MAX = 3;
 const FIRST_DESCRIPTOR = 3;
 const STATS_MS = 1000;
+/** To answer for the first time; on a busy machine a start may take seconds. */
+const START_MS_MIN = 60_000;
 
 export interface StuckReport {
   readonly worker: number;
@@ -46,7 +57,7 @@ export interface EdgesOwner {
   /** Every edge has this worker. */
   linked(worker: number): void;
   /** It has had its number of requests. */
-  worn(worker: number): void;
+  worn(worker: number, why: RecycleReason): void;
   edgeStats(index: number, stats: EdgeStats): void;
   /** All have ended after stop(). */
   edgesStopped(): void;
@@ -55,8 +66,9 @@ export interface EdgesOwner {
 }
 
 type FromEdge =
-  | { readonly t: "listening" | "stopped" }
-  | { readonly t: "link-up" | "link-down" | "drained" | "recycle"; readonly worker: number }
+  | { readonly t: "listening" | "stopped" | "pong" }
+  | { readonly t: "link-up" | "link-down" | "drained"; readonly worker: number }
+  | { readonly t: "recycle"; readonly worker: number; readonly why: "requests" | "late" }
   | ({ readonly t: "stuck" } & StuckReport)
   | ({ readonly t: "stats" } & EdgeStats);
 
@@ -81,6 +93,7 @@ export class Edges {
   readonly #slots: EdgeSlot[];
   /** Workers that are being drained, and the edges that have not said that they are. */
   readonly #draining = new Map<number, Set<EdgeSlot>>();
+  readonly #pulse: Pulse<EdgeSlot>;
   #config: Config;
   #everListened = false;
   #ready = true;
@@ -92,6 +105,11 @@ export class Edges {
     this.#options = options;
     this.#owner = owner;
     this.#config = options.config;
+    this.#pulse = new Pulse({
+      clock: options.clock,
+      ask: (slot) => this.#send(slot, { t: "ping" }),
+      hung: (slot, silentMs) => this.#hung(slot, silentMs),
+    });
     this.#slots = Array.from({ length: options.config.edges }, (_, index) => ({
       index,
       path: options.socketPath(index),
@@ -107,6 +125,7 @@ export class Edges {
 
   start(): void {
     for (const slot of this.#slots) this.#start(slot);
+    this.#pulse.start(this.#config.edgeTimeoutMs);
   }
 
   /** Paths that workers can connect to now. */
@@ -122,6 +141,8 @@ export class Edges {
   configure(config: Config): void {
     this.#config = config;
     for (const slot of this.#slots) this.#sendConfig(slot);
+    this.#pulse.start(config.edgeTimeoutMs);
+    for (const slot of this.#slots) if (slot.listening) this.#watch(slot);
   }
 
   /** `deadlineMs`: what the worker has until it is told to end. */
@@ -175,16 +196,18 @@ export class Edges {
   }
 
   /** They stop accepting and end when what runs is done, at the latest at the deadline. */
-  stop(deadlineMs: number, lingerMs: number): void {
+  stop(options: StopOptions): void {
     if (this.#stopping) return;
     this.#stopping = true;
+    this.#pulse.stop();
     for (const slot of this.#slots) if (slot.timer !== null) clearTimeout(slot.timer);
-    this.#broadcast({ t: "stop", deadlineMs, lingerMs });
+    this.#broadcast({ t: "stop", ...options });
     this.#checkStopped();
   }
 
   kill(): void {
     this.#stopping = true;
+    this.#pulse.stop();
     for (const { process } of this.#slots) process?.kill("SIGKILL");
   }
 
@@ -203,7 +226,7 @@ export class Edges {
     const child: EdgeProcess = Bun.spawn([...command], {
       stdio: ["ignore", "inherit", "inherit", ...listeners.map(({ fd }) => fd)],
       // Else it would be the environment of the start, with what has been taken out of it since (LISTEN_FDS).
-      env: { ...process.env },
+      env: { ...RUNTIME_ENV, ...process.env },
       detached: true,
       ipc: (message) => this.#receive(slot, message as FromEdge),
       onExit: (exited, status, signal) => {
@@ -212,6 +235,7 @@ export class Edges {
     });
     slot.process = child;
     this.#sendConfig(slot);
+    this.#watch(slot);
   }
 
   #sendConfig(slot: EdgeSlot): void {
@@ -237,6 +261,7 @@ export class Edges {
       case "listening":
         slot.listening = true;
         this.#everListened = true;
+        this.#watch(slot);
         this.#owner.edgeListening(slot.path);
         break;
       case "link-up":
@@ -254,15 +279,29 @@ export class Edges {
         this.#owner.stuck(message);
         break;
       case "recycle":
-        this.#owner.worn(message.worker);
+        this.#owner.worn(message.worker, message.why);
         break;
       case "stats":
         this.#owner.edgeStats(slot.index, message);
         for (const resolve of slot.askers.splice(0)) resolve(message);
         break;
+      case "pong":
+        this.#pulse.heard(slot);
+        break;
       case "stopped":
         break;
     }
+  }
+
+  #watch(slot: EdgeSlot): void {
+    const { edgeTimeoutMs } = this.#config;
+    this.#pulse.begin(slot, slot.listening ? edgeTimeoutMs : Math.max(edgeTimeoutMs, START_MS_MIN));
+  }
+
+  #hung(slot: EdgeSlot, silentMs: number): void {
+    const seconds = Math.round(silentMs / 100) / 10;
+    this.#options.log.error(`edge-${slot.index} does not answer and is killed`, { seconds });
+    slot.process?.kill("SIGKILL");
   }
 
   #haveAll(worker: number): boolean {
@@ -281,6 +320,7 @@ export class Edges {
     const listened = slot.listening;
     slot.process = null;
     slot.listening = false;
+    this.#pulse.forget(slot);
     slot.links.clear();
     for (const worker of [...this.#draining.keys()]) this.#settleDrain(worker, slot);
     if (this.#stopping) return this.#checkStopped();

@@ -1,9 +1,9 @@
 /** Does to single workers what the fleet has decided. */
-import type { FleetEffect } from "./crew.ts";
+import type { FleetEffect } from "./fleet/crew.ts";
 import type { Edges } from "./edges.ts";
-import type { Generations } from "./generations.ts";
+import type { Generations } from "./workers/generations.ts";
 import type { Notices } from "./notices.ts";
-import type { WorkerProcesses } from "./processes.ts";
+import type { WorkerProcesses } from "./workers/processes.ts";
 
 /** The others are about the whole server. */
 export type WorkerEffect = Exclude<

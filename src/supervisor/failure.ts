@@ -1,5 +1,5 @@
 /** Why an app could not be started, and how a person reads it. Pure. */
-import type { WorkerEvent, WorkerState } from "./lifecycle.ts";
+import type { WorkerEvent, WorkerState } from "./fleet/lifecycle.ts";
 
 /** Why an app could not be started, as the worker says it. */
 export interface Failure {

@@ -3,7 +3,7 @@ import type { Config } from "../config/config.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Listener } from "../net/open-result.ts";
 import type { Logger } from "../observe/log.ts";
-import type { AppFacts } from "./conversation.ts";
+import type { AppFacts } from "./workers/conversation.ts";
 import type { Failure } from "./failure.ts";
 
 export type Outcome = { readonly code: 0 } | { readonly code: 1; readonly failure: Failure };

@@ -2,13 +2,15 @@
 import { formatBytes } from "../config/values.ts";
 import type { Clock } from "../core/clock.ts";
 import type { LogFields, Logger, LogLevel } from "../observe/log.ts";
-import type { RecycleReason } from "./crew.ts";
+import type { RecycleReason } from "./fleet/crew.ts";
 import type { StuckReport } from "./edges.ts";
 import type { Failure } from "./failure.ts";
 import { failureText } from "./failure.ts";
-import type { WorkerState } from "./lifecycle.ts";
-import type { ExitStatus } from "./processes.ts";
-import { exitText, wasKilled } from "./processes.ts";
+import type { WorkerState } from "./fleet/lifecycle.ts";
+import { OomKills } from "./oom.ts";
+import type { ExitStatus } from "./workers/processes.ts";
+import { exitText, wasKilled } from "./workers/processes.ts";
+import type { FinishedReload } from "./reload-watch.ts";
 import { Repeats } from "./repeats.ts";
 
 /** Deaths that look the same may have nothing to do with each other: several are told each. */
@@ -18,6 +20,7 @@ const REASONS: Readonly<Record<RecycleReason, string>> = {
   requests: "has had its number of requests",
   lifetime: "has served its time",
   memory: "has outgrown its memory",
+  late: "does not end a request that took too long",
   asked: "is to be recycled",
   reload: "runs old code",
 };
@@ -25,11 +28,13 @@ const REASONS: Readonly<Record<RecycleReason, string>> = {
 export class Notices {
   readonly #log: Logger;
   readonly #clock: Clock;
+  readonly #oomKills: OomKills;
   readonly #repeats = new Repeats();
 
-  constructor(log: Logger, clock: Clock) {
+  constructor(log: Logger, clock: Clock, oomKills: OomKills = new OomKills(clock)) {
     this.#log = log;
     this.#clock = clock;
+    this.#oomKills = oomKills;
   }
 
   gone(worker: number, state: WorkerState | undefined, status: ExitStatus): void {
@@ -37,9 +42,18 @@ export class Notices {
     if (state !== "ready" && state !== "draining") {
       return this.#log.debug(`worker-${worker} ${how}`);
     }
-    const hint = wasKilled(status) ? "; perhaps the system was out of memory" : "";
-    const text = `worker-${worker} ${how} unexpectedly${hint}`;
-    this.#once("error", { key: `gone ${how}`, text, often: DEATHS_IN_FULL });
+    const why = wasKilled(status) ? this.#whyKilled() : "";
+    const text = `worker-${worker} ${how} unexpectedly${why}`;
+    this.#once("error", { key: `gone ${how}${why}`, text, often: DEATHS_IN_FULL });
+  }
+
+  /** Not by us: those whom we kill are not expected to live. */
+  #whyKilled(): string {
+    const happened = this.#oomKills.happened();
+    if (happened === null) return "; perhaps the system was out of memory";
+    return happened
+      ? "; the system was out of memory (oom_kill in /proc/vmstat)"
+      : "; somebody sent it: the system has killed nothing for want of memory";
   }
 
   leaves(worker: number): void {
@@ -68,6 +82,17 @@ export class Notices {
     this.#log.info(`reload: the new workers serve after ${Math.round(ms)} ms`, { generation });
   }
 
+  /** No worker of an older generation is left. */
+  reloadFinished({ generation, workers, ms }: FinishedReload): void {
+    const many = `${workers} worker${workers === 1 ? "" : "s"}`;
+    const seconds = (ms / 1000).toFixed(1);
+    this.#log.info(`reload finished: generation ${generation} serves, ${many}, took ${seconds} s`);
+  }
+
+  reloadGivenUp(generation: number, why: string): void {
+    this.#log.warning(`reload given up: ${why}`, { generation });
+  }
+
   reloadFailed(generation: number, failure: Failure): void {
     const text = `reload failed, the old workers stay: ${failureText(failure)}`;
     this.#log.error(text, { generation });
@@ -81,6 +106,10 @@ export class Notices {
 
   stopping(graceMs: number): void {
     this.#log.info("stopping: what runs may finish", { seconds: graceMs / 1000 });
+  }
+
+  leavingAlready(): void {
+    this.#log.info("stopping already, for a new server serves; asked again, it ends now");
   }
 
   graceOver(): void {

@@ -3,32 +3,35 @@
  * touches no request. What to do about workers is decided by fleet.ts; here it is done. `done`
  * resolves once, when every process is gone and the private directory is removed.
  */
-import { refuseNewcomers } from "../net/backlog.ts";
 import { descriptorsMax } from "../net/libc.ts";
-import { closeListeners } from "../net/sockets.ts";
 import { errorText } from "../observe/log.ts";
 import { Alarm } from "./alarm.ts";
-import { type ControlServer, serveControl } from "./control.ts";
-import { type AppFacts, Conversation, type ConversationOwner, NO_FACTS } from "./conversation.ts";
+import { type ControlServer, serveControl } from "./workers/control.ts";
+import {
+  type AppFacts,
+  Conversation,
+  type ConversationOwner,
+  NO_FACTS,
+} from "./workers/conversation.ts";
 import { makePrivateDirectory, type PrivateDirectory } from "./directory.ts";
-import { Dumps } from "./dump.ts";
+import { Dumps } from "./workers/dump.ts";
 import type { EdgeStats } from "./edge-load.ts";
 import { Edges, type EdgesOwner, type StuckReport } from "./edges.ts";
 import { carryOut } from "./effects.ts";
-import { Fleet } from "./fleet.ts";
+import { Ending } from "./ending.ts";
+import { Fleet } from "./fleet/fleet.ts";
 import type { Failure } from "./failure.ts";
-import type { FleetEffect } from "./crew.ts";
-import { Generations } from "./generations.ts";
+import type { FleetEffect, RecycleReason } from "./fleet/crew.ts";
+import { Generations } from "./workers/generations.ts";
 import type { LaunchPlan, Outcome, SupervisorOptions } from "./launch.ts";
 import { Notices } from "./notices.ts";
-import { serveOutput } from "./output.ts";
-import type { WorkerEvent } from "./lifecycle.ts";
+import { serveOutput } from "./workers/output.ts";
+import type { WorkerEvent } from "./fleet/lifecycle.ts";
 import type { SupervisorParts } from "./parts.ts";
-import { type ExitStatus, WorkerProcesses } from "./processes.ts";
+import { type ExitStatus, WorkerProcesses } from "./workers/processes.ts";
 import { ReloadWatch } from "./reload-watch.ts";
 import { Upkeep } from "./upkeep.ts";
-import { fleetOptions, HASTY_LINGER_MS, KILL_MS, LINGER_MS } from "./worker-settings.ts";
-import { SHUTDOWN_MS, workerSettings } from "./worker-settings.ts";
+import { fleetOptions, workerSettings } from "./workers/worker-settings.ts";
 
 export class Supervisor implements EdgesOwner, ConversationOwner {
   readonly done: Promise<Outcome>;
@@ -49,10 +52,8 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   #plan: LaunchPlan;
   #nextPlan: LaunchPlan;
   readonly #wake = new Alarm();
-  readonly #stopAlarm = new Alarm();
+  readonly #ending: Ending;
   #nextGeneration = 1;
-  #reloadAt = 0;
-  #stopping: "no" | "soon" | "graceful" | "now" | "over" = "no";
   #outcome: Outcome = { code: 0 };
 
   /** Throws, with a sentence for a person, when the private directory cannot be made. */
@@ -92,6 +93,16 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
       },
       this,
     );
+    this.#ending = new Ending({
+      listeners,
+      edges: this.#edges,
+      notices: this.#notices,
+      config: () => this.#plan.config,
+      asked: () => options.noticed("stopping"),
+      quiesce: () => this.#quiesce(),
+      kill: () => this.#kill(),
+      finish: () => void this.#finish(),
+    });
     this.#generations = new Generations({
       entry: options.pythonEntry,
       line: (text) => log.line("zygote", text),
@@ -126,7 +137,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
       facts: this.#facts,
       config: this.#plan.config,
       drainMs: this.#plan.config.gracefulTimeoutMs,
-      stopping: this.#stopping !== "no",
+      stopping: this.#ending.begun,
     };
   }
 
@@ -137,7 +148,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
 
   /** New workers take over when all are ready; when one fails the old ones stay, and their plan. Returns the generation; 0: it stops. */
   reload(reason: string, plan: LaunchPlan = this.#plan): number {
-    if (this.#stopping !== "no") return 0;
+    if (this.#ending.begun) return 0;
     const { config } = plan;
     const before = this.#fleet.pending ?? this.#fleet.generation;
     const generation = this.#newGeneration(plan);
@@ -147,65 +158,52 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
     if (shared) this.#generations.share(before, generation);
     else if (this.#fleet.pending !== null) this.#generations.drop(this.#fleet.pending);
     this.#nextPlan = plan;
-    this.#reloadAt = this.#now();
     // What was changed by signals or by the load stays, unless the setting is another one now, or all workers rest.
     const same = config.workers === this.#plan.config.workers && this.#fleet.target > 0;
     const options = fleetOptions(config, same ? this.#fleet.target : config.workers);
-    this.#reloads.giveUp("another reload took its place");
+    this.#giveUpReload("another reload took its place");
+    this.#reloads.begin(generation, this.#now());
     this.#apply(this.#fleet.reload(generation, this.#now(), options));
     return generation;
   }
 
   /** One worker more, or one fewer. */
   changeWorkers(by: 1 | -1, reason: string): void {
-    if (this.#stopping === "no") this.#upkeep.scale(this.#fleet.target + by, reason);
+    if (!this.#ending.begun) this.#upkeep.scale(this.#fleet.target + by, reason);
   }
 
   reopenLogs(): void {
     this.#edges.reopenLogs();
   }
 
-  /** Serves on for the shutdown delay, then finishes what runs; `hasty`: at once. Asked again, ends now. */
+  /** Finishes what runs first; asked again, ends now. */
   stop(hasty: boolean = false): void {
-    if (this.#stopping !== "no") return this.stopNow();
-    this.#stopping = "soon";
-    this.#options.noticed("stopping");
-    this.#edges.setReady(false);
-    const delayMs = hasty ? 0 : this.#plan.config.shutdownDelayMs;
-    if (delayMs === 0) return this.#leave(hasty ? HASTY_LINGER_MS : LINGER_MS);
-    this.#notices.stoppingSoon(delayMs);
-    this.#stopAlarm.set(delayMs, () => this.#leave(LINGER_MS));
+    this.#ending.stop(hasty);
   }
 
-  /** A successor has the listening sockets too, and serves: finishes what runs. */
+  /** A successor has the listening sockets too, and serves. */
   retire(): void {
-    if (this.#stopping === "no") this.#leave(LINGER_MS, false);
-  }
-
-  /** `last`: nobody takes over the sockets. */
-  #leave(lingerMs: number, last: boolean = true): void {
-    this.#stopping = "graceful";
-    this.#reloads.giveUp("the server stops");
-    const { gracefulTimeoutMs } = this.#plan.config;
-    this.#notices.stopping(gracefulTimeoutMs);
-    this.#upkeep.stop();
-    this.#apply(this.#fleet.quiesce(this.#now()));
-    this.#stopAlarm.set(gracefulTimeoutMs + SHUTDOWN_MS, () => {
-      this.#notices.graceOver();
-      this.stopNow();
-    });
-    if (last) refuseNewcomers(this.#options.listeners);
-    this.#edges.stop(gracefulTimeoutMs, lingerMs);
-    // The edges' own descriptors go too, when they have accepted what waits: who connects then is refused.
-    closeListeners(this.#options.listeners);
+    this.#ending.retire();
   }
 
   stopNow(): void {
-    if (this.#stopping === "now" || this.#stopping === "over") return;
-    this.#stopping = "now";
+    this.#ending.now();
+  }
+
+  #quiesce(): void {
+    this.#giveUpReload("the server stops");
+    this.#upkeep.stop();
+    this.#apply(this.#fleet.quiesce(this.#now()));
+  }
+
+  #giveUpReload(why: string): void {
+    const given = this.#reloads.giveUp(why);
+    if (given !== null) this.#notices.reloadGivenUp(given.generation, why);
+  }
+
+  #kill(): void {
     this.#upkeep.stop();
     this.#edges.kill();
-    this.#stopAlarm.set(KILL_MS, () => void this.#finish());
     this.#apply(this.#fleet.end("kill", this.#now()));
   }
 
@@ -234,8 +232,8 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
     this.#options.noticed("accepting");
   }
 
-  worn(worker: number): void {
-    this.#upkeep.recycle(worker, "requests");
+  worn(worker: number, why: RecycleReason): void {
+    this.#upkeep.recycle(worker, why);
   }
 
   edgeStats(index: number, stats: EdgeStats): void {
@@ -243,7 +241,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   }
 
   edgesStopped(): void {
-    if (this.#stopping === "graceful") this.#apply(this.#fleet.end("stop", this.#now()));
+    if (this.#ending.graceful) this.#apply(this.#fleet.end("stop", this.#now()));
   }
 
   edgesFailed(message: string): void {
@@ -273,10 +271,10 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   }
 
   #zygoteEnded(generations: readonly number[], failure: Failure | null): void {
-    if (this.#stopping === "over") return;
+    if (this.#ending.over) return;
     const { generation: current, pending, phase } = this.#fleet;
     const serving = phase === "running" && pending === null && generations.includes(current);
-    if (serving && this.#stopping === "no") {
+    if (serving && !this.#ending.begun) {
       this.#options.log.warning("the zygote has ended; the next fork starts a new one");
     }
     this.#processes.zygoteGone(this.#generations.orphans);
@@ -298,6 +296,9 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
 
   #apply(effects: readonly FleetEffect[]): void {
     for (const effect of effects) this.#do(effect);
+    const { workers, target } = this.#fleet;
+    const finished = this.#reloads.finished(workers, target, this.#now());
+    if (finished !== null) this.#notices.reloadFinished(finished);
     this.#schedule();
   }
 
@@ -319,7 +320,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   }
 
   #serving(): void {
-    this.#reloads.settle(this.#fleet.generation, null);
+    this.#reloads.serves(this.#fleet.generation, this.#now());
     if (this.#fleet.pending === null) {
       this.#plan = this.#nextPlan;
       this.#generations.keepOnly(this.#fleet.generation);
@@ -329,7 +330,8 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   }
 
   #reloaded(generation: number): void {
-    this.#reloads.settle(generation, null);
+    const ms = this.#now() - (this.#reloads.rollout?.startedAt ?? this.#now());
+    this.#reloads.serves(generation, this.#now());
     for (const { id, generation: own } of this.#fleet.workers) {
       if (own === generation) this.#connect(id);
     }
@@ -337,12 +339,12 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
     if (this.#plan !== this.#nextPlan) this.#edges.configure(this.#nextPlan.config);
     this.#plan = this.#nextPlan;
     this.#upkeep.start(this.#plan.config);
-    this.#notices.reloaded(generation, this.#now() - this.#reloadAt);
+    this.#notices.reloaded(generation, ms);
     this.#options.noticed("reloaded");
   }
 
   #reloadFailed(generation: number, failure: Failure): void {
-    this.#reloads.settle(generation, failure);
+    this.#reloads.failed(generation, failure);
     this.#generations.drop(generation);
     this.#nextPlan = this.#plan;
     this.#notices.reloadFailed(generation, failure);
@@ -350,8 +352,8 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   }
 
   #giveUp(failure: Failure): void {
-    this.#reloads.settle(this.#fleet.generation, failure);
-    if (this.#stopping !== "no") return;
+    this.#reloads.failed(this.#fleet.generation, failure);
+    if (this.#ending.begun) return;
     if (this.#plan.config.reload && failure.stage !== "edge") {
       this.#edges.noWorkers("the app does not start");
       return this.#options.waiting(failure);
@@ -363,17 +365,15 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   // Time and end
 
   #schedule(): void {
-    if (this.#stopping === "over") return;
+    if (this.#ending.over) return;
     const delayMs = this.#fleet.deadline() - this.#now();
     this.#wake.set(delayMs, () => this.#apply(this.#fleet.tick(this.#now())));
   }
 
   /** All workers are gone, or have been killed: the rest follows. */
   async #finish(): Promise<void> {
-    if (this.#stopping === "over") return;
-    this.#stopping = "over";
+    if (!this.#ending.conclude()) return;
     this.#wake.clear();
-    this.#stopAlarm.clear();
     try {
       await Promise.all([this.#edges.exited(), this.#generations.end()]);
       for (const server of this.#servers) server.close();

@@ -7,15 +7,15 @@ import type { Config } from "../config/config.ts";
 import { boundedWorkers } from "../config/worker-rules.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../observe/log.ts";
-import type { FleetEffect, RecycleReason } from "./crew.ts";
+import type { FleetEffect, RecycleReason } from "./fleet/crew.ts";
 import { EdgeLoad } from "./edge-load.ts";
 import type { EdgeStats } from "./edge-load.ts";
-import type { Fleet } from "./fleet.ts";
-import { memoryOf } from "./memory.ts";
+import type { Fleet } from "./fleet/fleet.ts";
+import { memoryOf } from "./workers/memory.ts";
 import type { Notices } from "./notices.ts";
-import { judgeMemory } from "./recycling.ts";
-import { Scaling } from "./scaling.ts";
-import type { ScalingLimits } from "./scaling.ts";
+import { judgeMemory } from "./fleet/recycling.ts";
+import { Scaling } from "./fleet/scaling.ts";
+import type { ScalingLimits } from "./fleet/scaling.ts";
 
 const LOOK_MS = 250;
 /** Memory grows over seconds: so many looks later. */

@@ -151,10 +151,28 @@ export async function runKeelback(
 }
 
 /** Starts the server; rejects, with everything it printed, when it ends before it listens. */
-export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
-  const child = Bun.spawn(commandOf(options), {
+export function startServer(options: ServerOptions = {}): Promise<TestServer> {
+  return launch(commandOf(options), {
     cwd: options.cwd ?? repository,
     env: environment(options.env),
+  });
+}
+
+export interface LaunchOptions {
+  cwd: string;
+  env: Record<string, string | undefined>;
+}
+
+const ADDRESS = /https?:\/\/[^\s/"]+:\d+|unix:\S+|UNIX address \S+/;
+
+/** Starts any server that says where it listens. */
+export async function launch(
+  command: readonly string[],
+  options: LaunchOptions,
+): Promise<TestServer> {
+  const child = Bun.spawn([...command], {
+    cwd: options.cwd,
+    env: options.env,
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -173,7 +191,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   };
   let line: string;
   try {
-    line = await output.line(/https?:\/\/[^\s/"]+:\d+|unix:\S+/, START_TIMEOUT_MS);
+    line = await output.line(ADDRESS, START_TIMEOUT_MS);
   } catch (error) {
     child.kill("SIGKILL");
     throw error;

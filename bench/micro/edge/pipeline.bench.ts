@@ -71,6 +71,7 @@ function responses(count: number, firstStream: number): Buffer {
 /** Nanoseconds for a request. */
 function measure(request: string, form: "cgi" | "asgi"): number {
   const events = {
+    onLate: () => {},
     onStuck: () => {},
     onDrained: () => {},
     onProtocolError: (_l: unknown, what: string) => {

@@ -102,7 +102,7 @@ export abstract class H1Upgrade extends H1Intake implements WsTransport, Swept {
     }
     if (rest.length > 0) this.session.receive(rest);
     if (this.inputEnded) this.session.ended();
-    if (this.ctx.stopping) this.session.shutdown();
+    if (this.ctx.stopping && !this.ctx.socketsStay) this.session.shutdown();
   }
 
   override onData(flags: number, buf: Buffer, start: number, end: number): void {

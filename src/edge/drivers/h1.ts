@@ -11,7 +11,7 @@ import { ReadEvent } from "../../proto/events.ts";
 import { Stage } from "../../exchange/exchange.ts";
 import { CancelReason, Flag, ResetReason } from "../../wire/spec.ts";
 import type { AccessRecord } from "../../observe/access-log.ts";
-import type { ClientSocket } from "../client-socket.ts";
+import { type ClientSocket, hasUnread } from "../client-socket.ts";
 import type { EdgeContext } from "../context.ts";
 import { errorResponse } from "../error-response.ts";
 import { RESET_TEXT } from "./h1-exchange.ts";
@@ -125,14 +125,13 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
     switch (this.phase) {
       case Phase.NEW:
       case Phase.IDLE:
-        return this.#close();
+        return this.#closeUnasked();
       case Phase.HEAD:
         return this.refuse("header-timeout");
       case Phase.BODY:
         return this.onBodyDeadline(now);
       case Phase.APP:
-        // In the queue it has a deadline of its own; the app's time begins when it gets the request.
-        if (this.stage === Stage.QUEUED) return this.wait(Phase.APP, this.ctx.settings.timeoutMs);
+        if (this.ctx.backend.waits(this)) return this.wait(Phase.APP, this.ctx.settings.timeoutMs);
         this.leave(CancelReason.TIMEOUT);
         return this.refuse("worker-timeout");
       case Phase.SEND:
@@ -154,12 +153,13 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
     return this.phase === Phase.LINGER;
   }
 
-  /** The server stops: heads of responses say so from now on. In the end also those whose head has promised more are the last. */
+  /** The server stops: heads of responses say so from now on. In the end those close that nobody has asked anything. */
   shutdown(last: boolean): void {
-    if (this.phase === Phase.UPGRADED) return this.session?.shutdown();
-    if (!last) return;
-    this.closeAfter = true;
-    if (this.phase === Phase.IDLE || this.phase === Phase.NEW) this.#close();
+    if (this.phase === Phase.UPGRADED) {
+      if (!this.ctx.socketsStay) this.session?.shutdown();
+      return;
+    }
+    if (last && (this.phase === Phase.IDLE || this.phase === Phase.NEW)) this.#closeUnasked();
   }
 
   /** Closes now, without waiting for the client's FIN. */
@@ -331,7 +331,7 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
     if (this.responseDone && this.#active) return this.abandonRest();
     if (this.responseStarted && this.#active) return this.#abort();
     const unread = !this.bodyEnded && (this.unasked() || !this.drainable());
-    if (spec.close || !this.#active || unread) this.closeAfter = true;
+    if (spec.close || !this.#active || unread || this.ctx.stopping) this.closeAfter = true;
     if (this.version === 10 && this.#active) this.closeAfter = true;
     const withBody = !(this.#active && this.method === "HEAD");
     const bytes = errorResponse(code, this.closeAfter, withBody);
@@ -364,6 +364,11 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
     this.file?.stop();
     this.file = null;
     if (this.stage !== Stage.OUT) this.ctx.backend.cancel(this, reason);
+  }
+
+  /** Unless a request may be there that the event loop has not read: that comes first, and whoever wants the end asks again. */
+  #closeUnasked(): void {
+    if (this.inputEnded || !hasUnread(this.socket)) this.#close();
   }
 
   #close(): void {

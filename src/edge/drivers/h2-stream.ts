@@ -322,8 +322,7 @@ export class H2Stream extends Exchange implements FileTarget, AccessRecord {
       this.leave(CancelReason.CLIENT_GONE);
       return this.refuse(slowness === Slowness.SILENT ? "body-timeout" : "body-too-slow");
     }
-    // In the queue it has a deadline of its own; the app's time begins when it gets the request.
-    if (this.responseStarted || this.stage === Stage.QUEUED) return this.#wait();
+    if (this.responseStarted || this.ctx.backend.waits(this)) return this.#wait();
     this.leave(CancelReason.TIMEOUT);
     this.refuse("worker-timeout");
   }

@@ -134,7 +134,7 @@ export class H2WebSocket extends H2Stream implements WsTransport {
     for (const piece of early) session.receive(piece);
     if (!this.#paused) this.#grantWindow();
     if (this.#inputEnded) session.ended();
-    if (this.ctx.stopping) session.shutdown();
+    if (this.ctx.stopping && !this.ctx.socketsStay) session.shutdown();
   }
 
   override onData(flags: number, buf: Buffer, start: number, end: number): void {

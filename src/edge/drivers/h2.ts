@@ -147,12 +147,13 @@ export class H2ClientConnection implements ClientConnection, H2Owner {
   }
 
   shutdown(last: boolean): void {
-    if (this.#drainingAt > 0 || this.#leaving) return;
+    if (this.#leaving) return;
     // A newcomer's first request may be right behind its preface.
     if (!last && !this.engine.established) return;
+    if (!this.ctx.socketsStay) for (const stream of [...this.#streams.values()]) stream.shutdown();
+    if (this.#drainingAt > 0) return;
     this.#drainingAt = this.ctx.sweeper.now;
     this.engine.goaway(!this.engine.established);
-    for (const stream of [...this.#streams.values()]) stream.shutdown();
     this.#watch();
     this.flushSoon();
   }

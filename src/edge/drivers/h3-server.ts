@@ -16,6 +16,9 @@ import type { EdgeContext } from "../context.ts";
 import type { H3Request } from "./h3.ts";
 import { H3Session, type H3Shared } from "./h3-session.ts";
 
+/** After the last session, for what it has still said. */
+const RELEASE_MS = 50;
+
 export interface H3Owner {
   readonly ctx: EdgeContext;
   readonly store: TlsStore;
@@ -28,6 +31,8 @@ export class H3Server implements H3Shared {
   readonly #owner: H3Owner;
   readonly #heads: Partial<Record<HeadForm, H3RequestHead>> = {};
   #endpoint: QuicEndpoint | null = null;
+  #sessions = 0;
+  #stopping = false;
   #undecided: H3Request[] = [];
 
   constructor(owner: H3Owner) {
@@ -55,9 +60,16 @@ export class H3Server implements H3Shared {
     if (this.#endpoint !== null) replaceIdentities(this.#endpoint, this.#owner.store.identities);
   }
 
-  /** New clients are refused. */
+  /** New clients are refused; the port is given back with the last one: a successor may wait for it. */
   stop(): void {
+    this.#stopping = true;
     if (this.#endpoint !== null) this.#endpoint.busy = true;
+    this.#releaseSoon();
+  }
+
+  sessionOver(): void {
+    this.#sessions -= 1;
+    if (this.#stopping) this.#releaseSoon();
   }
 
   leafPath(serverName: string | null): string {
@@ -83,7 +95,17 @@ export class H3Server implements H3Shared {
     for (const request of undecided) request.begin(false);
   };
 
+  #releaseSoon(): void {
+    if (this.#sessions > 0) return;
+    setTimeout(() => {
+      if (this.#sessions > 0) return;
+      this.#endpoint?.destroy();
+      this.#endpoint = null;
+    }, RELEASE_MS).unref();
+  }
+
   #session(session: QuicSession): void {
+    this.#sessions += 1;
     this.#owner.admit(new H3Session(this.#owner.ctx, this, session));
   }
 }

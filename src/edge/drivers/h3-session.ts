@@ -21,6 +21,8 @@ export interface H3Shared {
   leafPath(serverName: string | null): string;
   /** Calls `begin(false)` before the event loop goes on. */
   beginLater(request: H3Request): void;
+  /** A session counts itself out. */
+  sessionOver(): void;
   log(level: "debug", text: string): void;
 }
 
@@ -166,6 +168,7 @@ export class H3Session implements ClientMember, Peer, TlsSession {
     this.deadline = 0;
     this.#ctx.sweeper.remove(this);
     this.#ctx.counts.connections -= 1;
+    this.#shared.sessionOver();
     this.#ctx.onClosed();
   }
 

@@ -287,8 +287,7 @@ export class H3Request extends H3Response implements AccessRecord, SpoolOwner {
       case Phase.BODY:
         return this.#bodyDeadline(now);
       case Phase.APP:
-        // In the queue it has a deadline of its own; the app's time begins when it gets the request.
-        if (this.stage === Stage.QUEUED) return this.#wait(Phase.APP, this.ctx.settings.timeoutMs);
+        if (this.ctx.backend.waits(this)) return this.#wait(Phase.APP, this.ctx.settings.timeoutMs);
         this.leave(CancelReason.TIMEOUT);
         return this.refuse("worker-timeout");
       default:

@@ -4,7 +4,7 @@
  */
 import type { ErrorCode } from "../../core/errors.ts";
 import { type ProxyVersions, readProxyHeader } from "../../proto/proxy-protocol.ts";
-import type { ClientSocket } from "../client-socket.ts";
+import { type ClientSocket, hasUnread } from "../client-socket.ts";
 import type { ClientConnection } from "../connection.ts";
 import type { EdgeContext } from "../context.ts";
 import { peerName } from "../peer.ts";
@@ -79,7 +79,7 @@ export class ProxyConnection implements ClientConnection {
   }
 
   shutdown(last: boolean): void {
-    if (last) this.#socket.end();
+    if (last && !hasUnread(this.#socket)) this.#socket.end();
   }
 
   kill(): void {

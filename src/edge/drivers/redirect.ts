@@ -5,7 +5,7 @@
 import type { ErrorCode } from "../../core/errors.ts";
 import { ReadEvent } from "../../proto/events.ts";
 import { H1Reader } from "../../proto/h1/reader.ts";
-import type { ClientSocket } from "../client-socket.ts";
+import { type ClientSocket, hasUnread } from "../client-socket.ts";
 import type { ClientConnection } from "../connection.ts";
 import type { EdgeContext } from "../context.ts";
 import { errorResponse } from "../error-response.ts";
@@ -75,7 +75,7 @@ export class RedirectConnection implements ClientConnection {
   }
 
   shutdown(last: boolean): void {
-    if (last && !this.leaving) this.#socket.end();
+    if (last && !this.leaving && !hasUnread(this.#socket)) this.#socket.end();
   }
 
   kill(): void {

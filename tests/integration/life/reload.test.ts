@@ -10,6 +10,7 @@ import {
   serve,
   text,
 } from "../../apps_life/serve.ts";
+import { runKeelback, type TestServer } from "../../support/server.ts";
 
 const args = ["--workers", "2"];
 const apps = [
@@ -176,3 +177,32 @@ async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"served"})
 `;
+
+test("The log says when a reload is over", async () => {
+  using place = new Place();
+  await using server = await serve("wsgi_app:app", { place, args });
+  await using client = await begin(server, "/wait/slow");
+  await place.noted("slow.begun");
+  server.kill("SIGHUP");
+  await server.waitForLine(/the new workers serve .*generation=2/);
+  const half = { generation: 2, serves: true, seconds: expect.any(Number), workersOld: 1 };
+  const status = await eventually("one old worker", async () => {
+    const found = await statusOf(server);
+    return (found["reload"] as typeof half).workersOld === 1 && found;
+  });
+  expect(status).toMatchObject({ generation: 2, reload: half });
+  server.kill("SIGHUP");
+  await server.waitForLine(/reload given up: another reload took its place generation=2/);
+  await server.waitForLine(/the new workers serve .*generation=3/);
+  place.open("slow");
+  expect((await client.readResponse()).body).toBe("waited for slow");
+  await server.waitForLine(/reload finished: generation 3 serves, 2 workers, took \d+\.\d s$/);
+  const after = { generation: 3, generationSeconds: expect.any(Number), reload: null };
+  expect(await statusOf(server)).toMatchObject(after);
+  expect(server.output()).not.toContain("reload finished: generation 2");
+});
+
+async function statusOf(server: TestServer): Promise<Readonly<Record<string, unknown>>> {
+  const { stdout } = await runKeelback(["ctl", "status", "--json", "--pid", `${server.pid}`]);
+  return JSON.parse(stdout) as Readonly<Record<string, unknown>>;
+}

@@ -62,6 +62,19 @@ describe("Nothing survives the supervisor", () => {
   });
 });
 
+test("A hung edge is replaced", async () => {
+  await using server = await serve("wsgi_app:app", { args: [...args, "--edge-timeout", "1s"] });
+  const { edges, workers } = treeOf(server);
+  expect(await text(server, "/hello")).toBe("hello");
+  process.kill(edges[0]!.pid, "SIGSTOP");
+  // It waits in the kernel, until the next edge accepts it.
+  await using waiting = await begin(server, "/hello");
+  await server.waitForLine(/edge-0 does not answer and is killed seconds=/);
+  await gone(edges);
+  expect((await waiting.readResponse()).body).toBe("hello");
+  expect(treeOf(server).workers.map(({ pid }) => pid)).toEqual(workers.map(({ pid }) => pid));
+});
+
 describe("A killed edge is replaced", () => {
   test("new connections are served, and workers stay", async () => {
     await using server = await serve("wsgi_app:app", { args });

@@ -1,5 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { gone, isAlive, processOf, treeOf } from "../../apps_life/processes.ts";
+import { descendants, gone, isAlive, processOf, treeOf } from "../../apps_life/processes.ts";
 import { ask, begin, eventually, Load, Place, serve, text } from "../../apps_life/serve.ts";
 import type { TestServer } from "../../support/server.ts";
 
@@ -95,6 +95,19 @@ describe("Workers are recycled without losing a request", () => {
     expect(await running.readResponse()).toMatchObject({ status: 200, body: pid });
     const old = processOf(Number(pid));
     await eventually("its end", () => old === undefined || !isAlive(old));
+  });
+
+  test("the processes that a worker has started count, and end with it", async () => {
+    using place = new Place();
+    const args = ["--workers", "1", "--max-worker-memory", "150m"];
+    await using server = await serve("leaking:app", { place, args });
+    const pid = await text(server, "/");
+    await ask(server, "/child/200");
+    const [child] = descendants(Number(pid));
+    await server.waitForLine(/warning.*worker-1 takes \d+m, more than max-worker-memory = 150m/);
+    await eventually("an answer of its successor", async () => (await text(server, "/")) !== pid);
+    await gone([child!]);
+    expect(server.output()).not.toMatch(/worker-2 takes/);
   });
 
   test("one beyond --max-worker-memory-hard is killed", async () => {

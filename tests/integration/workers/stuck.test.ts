@@ -95,22 +95,45 @@ describe("A stuck worker is replaced", () => {
     expect(await text(server, "/hello")).toBe("hello");
   });
 
-  // Not where C code keeps the interpreter lock: nothing else of that process can run, nor say so.
-  test.each(["sleep_long", "hash_long"])("the others are unharmed (%s)", async (view) => {
+  // Where C code keeps the interpreter lock (match_long) nothing else of that process can run, nor say so.
+  test.each(["sleep_long", "hash_long", "match_long"])(
+    "the others are unharmed (%s)",
+    async (view) => {
+      using place = new Place();
+      await using server = await serve("wsgi_app:app", {
+        place,
+        args: ["--workers", "2", "--timeout", "1.5", "--interrupt", "0.4"],
+      });
+      await using load = new Load(server, "/pid", 4);
+      await load.goesOn();
+      await using stuck = await begin(server, `/${view}/g`);
+      const worker = await processNoted(place, "g.begun");
+      await eventually("the stuck worker's end", () => !isAlive(worker));
+      expect((await stuck.readResponse()).status).toBe(504);
+      await load.goesOn();
+      await load.stop();
+      expect(load.failures).toEqual([]);
+    },
+  );
+
+  test("another worker serves before it is killed", async () => {
     using place = new Place();
-    await using server = await serve("wsgi_app:app", {
+    const args = ["--workers", "2", "--timeout", "0.4", "--interrupt", "1h"];
+    await using server = await serve("asgi_app:app", {
       place,
-      args: ["--workers", "2", ...limits],
+      args: [...args, "--graceful-timeout", "1"],
     });
-    await using load = new Load(server, "/pid", 4);
-    await load.goesOn();
-    await using stuck = await begin(server, `/${view}/g`);
-    const worker = await processNoted(place, "g.begun");
-    await eventually("the stuck worker's end", () => !isAlive(worker));
+    await using stuck = await begin(server, "/spin/j");
+    const worker = await processNoted(place, "j.begun");
     expect((await stuck.readResponse()).status).toBe(504);
-    await load.goesOn();
-    await load.stop();
-    expect(load.failures).toEqual([]);
+    await server.waitForLine(/does not end a request that took too long/);
+    const pids = new Set<string>();
+    await eventually("two workers that serve", async () => {
+      pids.add(await text(server, "/pid"));
+      return pids.size === 2;
+    });
+    expect(pids.has(String(worker.pid))).toBe(false);
+    expect(isAlive(worker)).toBe(true);
   });
 
   test("the log names the request", async () => {

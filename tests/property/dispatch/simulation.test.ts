@@ -66,6 +66,7 @@ class World {
     this.#pool = new WorkerPool(
       { queueMax: 30, queueTimeoutMs: 0, interruptMs: 100, silentMs: 0 },
       {
+        onLate: unexpected("late"),
         onStuck: unexpected("stuck"),
         onDrained: () => {},
         onProtocolError: (_link, what) => unexpected(what)(),

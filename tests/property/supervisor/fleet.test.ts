@@ -4,9 +4,9 @@
  */
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { FleetEffect } from "../../../src/supervisor/crew.ts";
-import { Fleet } from "../../../src/supervisor/fleet.ts";
-import type { WorkerEvent, WorkerState } from "../../../src/supervisor/lifecycle.ts";
+import type { FleetEffect } from "../../../src/supervisor/fleet/crew.ts";
+import { Fleet } from "../../../src/supervisor/fleet/fleet.ts";
+import type { WorkerEvent, WorkerState } from "../../../src/supervisor/fleet/lifecycle.ts";
 
 const LIMITS = { bootMs: 1000, drainMs: 500, stopMs: 500, killMs: 100 };
 const ROUNDS_MAX = 500;

@@ -4,9 +4,13 @@
  * KEELBACK_SEED=<seed> runs that schedule alone.
  */
 import { expect, test } from "bun:test";
-import type { FleetEffect, FleetOptions, RecycleReason } from "../../../src/supervisor/crew.ts";
-import { Fleet } from "../../../src/supervisor/fleet.ts";
-import type { WorkerEvent } from "../../../src/supervisor/lifecycle.ts";
+import type {
+  FleetEffect,
+  FleetOptions,
+  RecycleReason,
+} from "../../../src/supervisor/fleet/crew.ts";
+import { Fleet } from "../../../src/supervisor/fleet/fleet.ts";
+import type { WorkerEvent } from "../../../src/supervisor/fleet/lifecycle.ts";
 import { randomOf } from "../../support/random.ts";
 
 const LIMITS = { bootMs: 2000, drainMs: 500, stopMs: 500, killMs: 100 };

@@ -78,6 +78,18 @@ describe("the server that is meant", () => {
   });
 });
 
+test("status names the generation, and the reload that is under way", () => {
+  const shown = (reload: object | null): string => {
+    const facts = { workersReady: 2, workersTarget: 2, generation: 3, generationSeconds: 61 };
+    return renderAnswer({ do: "status" }, { ok: true, ...facts, reload });
+  };
+  expect(shown(null)).toContain("  workers    2 of 2 ready, generation 3 for 1 min 1 s\n");
+  expect(shown(null)).not.toContain("reload");
+  expect(shown({ generation: 4, seconds: 5, serves: false, workersOld: 2 })).toContain(
+    "  reload     to generation 4, begun 5 s ago; 2 older workers are there\n",
+  );
+});
+
 test("the table of workers", () => {
   const workers = [
     {

@@ -50,6 +50,7 @@ class Worker {
     this.pool = new WorkerPool(
       { queueMax: 100, queueTimeoutMs: 0, interruptMs: 100, silentMs: 0 },
       {
+        onLate: () => {},
         onStuck: () => {},
         onDrained: () => {},
         onProtocolError: (_link, what) => this.wrong.push(what),

@@ -27,6 +27,7 @@ function makePool(options: Partial<PoolOptions> = {}): WorkerPool {
   return new WorkerPool(
     { queueMax: 100, queueTimeoutMs: 0, interruptMs: 100, silentMs: 0, ...options },
     {
+      onLate: () => {},
       onStuck: (_link, what) => stuck.push(what),
       onDrained: (link) => drained.push(link.facts.worker),
       onProtocolError: (_link, what) => protocolErrors.push(what),
@@ -333,21 +334,19 @@ describe("cancel, timeouts, drain", () => {
     expect(pool.tick(now + 1000)).toBe(false);
   });
 
-  test("a worker that has work and does not answer a ping is stuck", () => {
-    pool = makePool({ silentMs: 300 });
+  test("what a silent worker has not begun waits for another one", () => {
+    pool = makePool({ silentMs: 3000 });
     const one = addWorker(1);
-    submit("x");
+    const posted = submit("posted", "POST");
+    const [done, hangs, behind] = [submit("done"), submit("hangs"), submit("behind", "POST")];
     sent(one);
-    now += 101;
-    pool.tick(now);
-    expect(sent(one).map((f) => f.type)).toEqual([FrameType.PING]);
-    now += 301;
-    pool.tick(now);
-    expect(stuck).toHaveLength(1);
-    pool.received(one.link, frame(FrameType.WORKER_PONG, 0, 0, 0));
-    now += 50;
-    pool.tick(now);
-    expect(stuck).toHaveLength(1);
+    one.board[0] = hangs.stream;
+    one.link.ping(now);
+    now += 499;
+    expect(pool.waits(behind)).toBe(false);
+    now += 1;
+    const waiting = [posted, done, hangs, behind].map((x) => pool.waits(x));
+    expect(waiting).toEqual([false, true, false, true]);
   });
 
   test("a draining worker gets nothing new, and DRAIN when its last request is over", () => {

@@ -116,3 +116,16 @@ test("what a socket gives goes straight into the ring, after what was put before
   expect(read).toBe(sent.length);
   socket.terminate();
 });
+
+test("when the link is over nothing is left of the rings, and nothing is put or read any more", () => {
+  const { shared } = memory();
+  expect(shared.put(Buffer.alloc(1000))).toBeGreaterThanOrEqual(0);
+  shared.release();
+  expect(shared.responses).toBe(null);
+  expect(shared.holds(16, 0)).toBe(false);
+  expect(shared.put(Buffer.alloc(1000))).toBe(-1);
+  expect(shared.extend(Buffer.alloc(10))).toBe(false);
+  expect(shared.putFrom(0, 1000)).toBe(-1);
+  expect(shared.extendFrom(0, 1000)).toBe(-1);
+  expect(shared.roomMax).toBe(0);
+});

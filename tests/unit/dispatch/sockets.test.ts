@@ -99,6 +99,7 @@ beforeEach(() => {
   pool = new WorkerPool(
     { queueMax: 100, queueTimeoutMs: 0, interruptMs: 100, silentMs: 0 },
     {
+      onLate: () => {},
       onStuck: () => {},
       onDrained: (link) => drained.push(link.facts.worker),
       onProtocolError: (_link, what) => wrong.push(what),

@@ -10,7 +10,7 @@ interface Wishes extends StopOptions {
   doors: number;
   members: number;
   /** What makes a connection close. */
-  closesAt: "first" | "last" | "kill";
+  closesAt: "first" | "last" | "second last" | "kill";
 }
 
 /** What was done until it was over. */
@@ -27,6 +27,9 @@ function leave({ doors, members, closesAt, ...options }: Wishes): Promise<string
       shutdown: (last: boolean) => {
         done.push(last ? "last" : "first");
         if (closesAt === (last ? "last" : "first")) close(member);
+        else if (closesAt === "second last" && done.filter((step) => step === "last").length > 1) {
+          close(member);
+        }
       },
       kill: () => {
         done.push("kill");
@@ -43,13 +46,14 @@ function leave({ doors, members, closesAt, ...options }: Wishes): Promise<string
     })),
     members: () => [...open],
     count: () => open.size,
+    endSockets: () => done.push("sockets"),
     done: () => resolve([...done, "done"]),
   });
   leaving.begin();
   return promise;
 }
 
-const GRACE = { deadlineMs: 15_000, lingerMs: 5 };
+const GRACE = { deadlineMs: 15_000, lingerMs: 5, socketsStay: false };
 
 test("doors are closed before connections get their last word", async () => {
   expect(await leave({ ...GRACE, doors: 2, members: 1, closesAt: "last" })).toEqual([
@@ -59,6 +63,11 @@ test("doors are closed before connections get their last word", async () => {
     "last",
     "done",
   ]);
+});
+
+test("who has something to be read first is asked again", async () => {
+  const done = await leave({ ...GRACE, doors: 1, members: 1, closesAt: "second last" });
+  expect(done).toEqual(["first", "door", "last", "last", "done"]);
 });
 
 test("it is not over while a door is open", async () => {
@@ -71,13 +80,13 @@ test("with nothing to wait for it is over at once", async () => {
 });
 
 test("what is there at the deadline is cut", async () => {
-  const short = { deadlineMs: 1, lingerMs: 5000 };
+  const short = { ...GRACE, deadlineMs: 1, lingerMs: 5000 };
   const cut = await leave({ ...short, doors: 1, members: 1, closesAt: "kill" });
   expect(cut.filter((step) => step !== "last")).toEqual(["first", "door", "kill", "done"]);
 });
 
 test("without any time it is over all the same", async () => {
-  const none = { deadlineMs: 0, lingerMs: 5000 };
+  const none = { ...GRACE, deadlineMs: 0, lingerMs: 5000 };
   expect(await leave({ ...none, doors: 1, members: 0, closesAt: "last" })).toEqual([
     "door",
     "done",

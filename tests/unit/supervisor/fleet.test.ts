@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Failure } from "../../../src/supervisor/failure.ts";
-import type { FleetEffect, FleetOptions } from "../../../src/supervisor/crew.ts";
-import { Fleet } from "../../../src/supervisor/fleet.ts";
+import type { FleetEffect, FleetOptions } from "../../../src/supervisor/fleet/crew.ts";
+import { Fleet } from "../../../src/supervisor/fleet/fleet.ts";
 
 const LIMITS = { bootMs: 1000, drainMs: 500, stopMs: 500, killMs: 100 };
 const BROKEN: Failure = { stage: "import", message: "boom", traceback: "Traceback", hint: "" };

@@ -5,7 +5,7 @@ import {
   TRANSITIONS,
   type WorkerEvent,
   type WorkerState,
-} from "../../../src/supervisor/lifecycle.ts";
+} from "../../../src/supervisor/fleet/lifecycle.ts";
 
 const STATES = Object.keys(TRANSITIONS) as WorkerState[];
 

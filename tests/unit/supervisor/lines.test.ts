@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { LineBuffer } from "../../../src/supervisor/lines.ts";
+import { LineBuffer } from "../../../src/supervisor/workers/lines.ts";
 
 const TEXT = "one\r\ntwo\n\nünf\nlast";
 const LINES = ["one", "two", "", "ünf"];

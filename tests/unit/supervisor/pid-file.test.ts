@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { claimPidFile } from "../../../src/supervisor/pid-file.ts";
+import { claimPidFile } from "../../../src/supervisor/process/pid-file.ts";
 
 let directory = "";
 let path = "";

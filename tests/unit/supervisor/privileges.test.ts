@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { findIdentity, inContainer } from "../../../src/supervisor/privileges.ts";
-import type { Surroundings } from "../../../src/supervisor/privileges.ts";
+import { findIdentity, inContainer } from "../../../src/supervisor/process/privileges.ts";
+import type { Surroundings } from "../../../src/supervisor/process/privileges.ts";
 
 const MACHINE: Surroundings = {
   pid: 4711,

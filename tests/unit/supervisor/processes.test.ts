@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import type { ControlPeer } from "../../../src/supervisor/control.ts";
-import type { ExitStatus } from "../../../src/supervisor/processes.ts";
-import { exitText, wasKilled, WorkerProcesses } from "../../../src/supervisor/processes.ts";
+import type { ControlPeer } from "../../../src/supervisor/workers/control.ts";
+import type { ExitStatus } from "../../../src/supervisor/workers/processes.ts";
+import { exitText, wasKilled, WorkerProcesses } from "../../../src/supervisor/workers/processes.ts";
 
 /** No process has so high a number. */
 const PID = 2 ** 30;

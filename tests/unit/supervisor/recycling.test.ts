@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import type { FleetEffect, FleetOptions } from "../../../src/supervisor/crew.ts";
+import type { FleetEffect, FleetOptions } from "../../../src/supervisor/fleet/crew.ts";
 import type { Failure } from "../../../src/supervisor/failure.ts";
-import { Fleet } from "../../../src/supervisor/fleet.ts";
-import { dueAt, judgeMemory, lifetime } from "../../../src/supervisor/recycling.ts";
+import { Fleet } from "../../../src/supervisor/fleet/fleet.ts";
+import { dueAt, judgeMemory, lifetime } from "../../../src/supervisor/fleet/recycling.ts";
 
 const LIMITS = { bootMs: 1000, drainMs: 500, stopMs: 500, killMs: 100 };
 const BROKEN: Failure = { stage: "import", message: "boom", traceback: "Traceback", hint: "" };

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { openLogger } from "../../../src/observe/log.ts";
-import { memoryOf } from "../../../src/supervisor/memory.ts";
+import { memoryOf } from "../../../src/supervisor/workers/memory.ts";
 import { Notices } from "../../../src/supervisor/notices.ts";
 import { Repeats } from "../../../src/supervisor/repeats.ts";
 

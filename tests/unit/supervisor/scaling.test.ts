@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { EdgeLoad } from "../../../src/supervisor/edge-load.ts";
-import type { Load } from "../../../src/supervisor/scaling.ts";
-import { Scaling } from "../../../src/supervisor/scaling.ts";
+import type { Load } from "../../../src/supervisor/fleet/scaling.ts";
+import { Scaling } from "../../../src/supervisor/fleet/scaling.ts";
 
 const LIMITS = { min: 1, max: 8, idleMs: 10_000 };
 const LOOK_MS = 250;

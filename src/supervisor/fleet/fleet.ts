@@ -9,8 +9,8 @@
 import { makeSlots } from "./crew.ts";
 import type { FleetEffect, FleetOptions, Phase, WorkerView } from "./crew.ts";
 import type { RecycleReason, Slot, Worker } from "./crew.ts";
-import { NEVER_READY } from "./failure.ts";
-import type { Failure } from "./failure.ts";
+import { NEVER_READY } from "../failure.ts";
+import type { Failure } from "../failure.ts";
 import type { WorkerEvent } from "./lifecycle.ts";
 import { retryDelay, STABLE_MS } from "./lifecycle.ts";
 import { surplus } from "./recycling.ts";

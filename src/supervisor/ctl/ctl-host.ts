@@ -1,14 +1,15 @@
 /**
  * What `keelback ctl` can ask of a running server, and the answers. The names of commands and facts are the protocol of the control socket.
  */
-import type { Config } from "../config/config.ts";
-import type { LogLevel } from "../observe/log.ts";
-import type { AppFacts } from "./conversation.ts";
-import type { WorkerView } from "./crew.ts";
+import type { Config } from "../../config/config.ts";
+import type { LogLevel } from "../../observe/log.ts";
+import type { AppFacts } from "../workers/conversation.ts";
+import type { WorkerView } from "../fleet/crew.ts";
 import type { CtlAnswer, CtlRequest } from "./ctl-server.ts";
-import type { Failure } from "./failure.ts";
-import { failureText } from "./failure.ts";
-import { memoryOf } from "./memory.ts";
+import type { Failure } from "../failure.ts";
+import { failureText } from "../failure.ts";
+import { memoryOf } from "../workers/memory.ts";
+import type { Rollout } from "../reload-watch.ts";
 
 /** What an edge says of itself (src/cli/edge.ts). */
 type Facts = Readonly<Record<string, unknown>>;
@@ -19,6 +20,10 @@ export interface CtlTarget {
   readonly facts: AppFacts;
   readonly config: Config;
   readonly generation: number;
+  /** When that one began to serve. */
+  readonly servesSince: number;
+  /** The reload that is under way. */
+  readonly rollout: Rollout | null;
   /** How many workers there shall be. */
   readonly target: number;
   readonly workers: readonly WorkerView[];
@@ -90,12 +95,14 @@ export class CtlHost {
       pid: process.pid,
       version,
       state: target.state,
-      upSeconds: Math.round((target.now() - this.#startedAt) / 1000),
+      upSeconds: this.#secondsSince(this.#startedAt),
       app: found,
       interface: spoken,
       python: freeThreaded ? `${python} free-threaded` : python,
       addresses,
       generation: target.generation,
+      generationSeconds: this.#secondsSince(target.servesSince),
+      reload: this.#rollout(),
       workersTarget: target.target,
       workersReady: target.workers.filter(({ state }) => state === "ready").length,
       edges: edges.length,
@@ -120,12 +127,24 @@ export class CtlHost {
         pid,
         generation,
         state,
-        readySeconds: readyAt === null ? null : Math.round((target.now() - readyAt) / 1000),
+        readySeconds: readyAt === null ? null : this.#secondsSince(readyAt),
         requests: running.get(id) ?? 0,
         memoryBytes: memoryOf(pid, Infinity),
       };
     });
     return { ok: true, workers };
+  }
+
+  #rollout(): Facts | null {
+    const { rollout, workers } = this.#options.target;
+    if (rollout === null) return null;
+    const { generation, startedAt, serves } = rollout;
+    const workersOld = workers.filter((worker) => worker.generation !== generation).length;
+    return { generation, seconds: this.#secondsSince(startedAt), serves, workersOld };
+  }
+
+  #secondsSince(at: number): number {
+    return Math.round((this.#options.target.now() - at) / 1000);
   }
 
   async #reload(): Promise<CtlAnswer> {

@@ -3,12 +3,12 @@
  * connection names the speaker; one that nobody expects is disconnected, and killed when it is a
  * worker: it was given up before it came.
  */
-import type { Logger, LogLevel } from "../observe/log.ts";
+import type { Logger, LogLevel } from "../../observe/log.ts";
 import type { ControlHandlers, ControlMessage, ControlPeer } from "./control.ts";
 import { numberField, textField } from "./control.ts";
-import type { Failure } from "./failure.ts";
+import type { Failure } from "../failure.ts";
 import type { Generations } from "./generations.ts";
-import type { WorkerEvent } from "./lifecycle.ts";
+import type { WorkerEvent } from "../fleet/lifecycle.ts";
 import type { WorkerProcesses } from "./processes.ts";
 import { killGroup } from "./processes.ts";
 

@@ -1,10 +1,10 @@
 /** A supervisor as `keelback ctl` sees it. */
-import type { Clock } from "../core/clock.ts";
-import type { Logger } from "../observe/log.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Logger } from "../../observe/log.ts";
 import type { CtlTarget } from "./ctl-host.ts";
-import { DUMP_SIGNAL } from "./dump.ts";
-import type { SupervisorParts } from "./parts.ts";
-import type { Supervisor } from "./supervisor.ts";
+import { DUMP_SIGNAL } from "../workers/dump.ts";
+import type { SupervisorParts } from "../parts.ts";
+import type { Supervisor } from "../supervisor.ts";
 
 export function ctlTarget(supervisor: Supervisor, log: Logger, clock: Clock): CtlTarget {
   let ready = true;
@@ -20,6 +20,12 @@ export function ctlTarget(supervisor: Supervisor, log: Logger, clock: Clock): Ct
     },
     get generation() {
       return supervisor.parts.fleet.generation;
+    },
+    get servesSince() {
+      return supervisor.parts.reloads.servesSince;
+    },
+    get rollout() {
+      return supervisor.parts.reloads.rollout;
     },
     get target() {
       return supervisor.parts.fleet.target;

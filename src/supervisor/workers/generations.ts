@@ -4,7 +4,7 @@
  * before.
  */
 import type { ControlPeer } from "./control.ts";
-import type { Failure } from "./failure.ts";
+import type { Failure } from "../failure.ts";
 import { Zygote } from "./zygote.ts";
 
 /** A zygote that is told to stop and has no workers ends within this time. */

@@ -1,11 +1,11 @@
 /** The control socket of a running server: in its private directory, and under the name of `--control` once it serves. */
-import type { Clock } from "../core/clock.ts";
-import { linkSocket, unlinkSocket } from "../net/socket-link.ts";
-import type { Logger } from "../observe/log.ts";
+import type { Clock } from "../../core/clock.ts";
+import { linkSocket, unlinkSocket } from "../../net/socket-link.ts";
+import type { Logger } from "../../observe/log.ts";
 import { CtlHost } from "./ctl-host.ts";
 import { serveCtl } from "./ctl-server.ts";
 import { ctlTarget } from "./ctl-target.ts";
-import type { Supervisor } from "./supervisor.ts";
+import type { Supervisor } from "../supervisor.ts";
 
 export interface CtlOptions {
   readonly supervisor: Supervisor;

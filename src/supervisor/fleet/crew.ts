@@ -1,9 +1,9 @@
 /** What a fleet (fleet.ts) is made of: workers, the slots they fill, and what is to be done. Data. */
-import type { Failure } from "./failure.ts";
+import type { Failure } from "../failure.ts";
 import type { WorkerAction, WorkerLimits, WorkerState } from "./lifecycle.ts";
 
 /** Why a worker that serves is replaced. */
-export type RecycleReason = "requests" | "lifetime" | "memory" | "asked" | "reload";
+export type RecycleReason = "requests" | "lifetime" | "memory" | "late" | "asked" | "reload";
 
 export type FleetEffect =
   | { readonly do: "fork"; readonly worker: number; readonly generation: number }

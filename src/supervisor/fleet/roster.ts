@@ -4,8 +4,8 @@
  */
 import { makeSlots } from "./crew.ts";
 import type { FleetEffect, FleetOptions, RecycleReason, Slot, Worker } from "./crew.ts";
-import { failureOf } from "./failure.ts";
-import type { Failure } from "./failure.ts";
+import { failureOf } from "../failure.ts";
+import type { Failure } from "../failure.ts";
 import type { Transition, WorkerEvent, WorkerState } from "./lifecycle.ts";
 import { SPAWNED, step } from "./lifecycle.ts";
 import { dueAt, isEarly, lifetime, nextToReplace } from "./recycling.ts";

@@ -3,9 +3,9 @@
  * happens. A manager that does not read holds up nobody: what it cannot take yet waits, in order
  * and up to a bound.
  */
-import { encodeAbstract, encodeUnix } from "../net/address.ts";
-import { monotonicMicroseconds, sendDatagram } from "../net/this-process.ts";
-import type { Logger } from "../observe/log.ts";
+import { encodeAbstract, encodeUnix } from "../../net/address.ts";
+import { monotonicMicroseconds, sendDatagram } from "../../net/this-process.ts";
+import type { Logger } from "../../observe/log.ts";
 
 const WAITING_MAX = 64;
 const RETRY_MS = 50;

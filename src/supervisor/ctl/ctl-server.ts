@@ -4,8 +4,8 @@
  * disconnected.
  */
 import { chmodSync } from "node:fs";
-import { errorText } from "../observe/log.ts";
-import { LineBuffer } from "./lines.ts";
+import { errorText } from "../../observe/log.ts";
+import { LineBuffer } from "../workers/lines.ts";
 
 /** docs/behavior.md, "keelback ctl speaks with a running server". */
 export interface CtlRequest {

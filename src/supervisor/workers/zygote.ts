@@ -4,7 +4,7 @@
  */
 import type { Subprocess } from "bun";
 import type { ControlPeer } from "./control.ts";
-import type { Failure } from "./failure.ts";
+import type { Failure } from "../failure.ts";
 import { readLines } from "./output.ts";
 
 const KEPT_LINES_MAX = 40;

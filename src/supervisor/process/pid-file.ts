@@ -17,7 +17,7 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { lockFile, makeOwn } from "../net/libc.ts";
+import { lockFile, makeOwn } from "../../net/libc.ts";
 
 const MODE = 0o644;
 const CONTENT_BYTES_MAX = 64;

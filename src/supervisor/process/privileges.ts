@@ -4,8 +4,8 @@
  * first instruction on.
  */
 import { existsSync, readFileSync } from "node:fs";
-import { errno, groupId } from "../net/libc.ts";
-import { findUser, forbidNewPrivileges } from "../net/this-process.ts";
+import { errno, groupId } from "../../net/libc.ts";
+import { findUser, forbidNewPrivileges } from "../../net/this-process.ts";
 
 export interface Identity {
   readonly uid: number;

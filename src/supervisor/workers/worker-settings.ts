@@ -2,11 +2,11 @@
  * What the configuration means for workers: how long things may take, and what Python is told, the
  * JSON of KEELBACK_ZYGOTE (docs/architecture.md; python/keelback/settings.py). Pure.
  */
-import type { Config } from "../config/config.ts";
-import { boundedWorkers, parseOverlap } from "../config/worker-rules.ts";
-import type { Listener } from "../net/open-result.ts";
-import type { FleetOptions } from "./crew.ts";
-import type { WorkerLimits } from "./lifecycle.ts";
+import type { Config } from "../../config/config.ts";
+import { boundedWorkers, parseOverlap } from "../../config/worker-rules.ts";
+import type { Listener } from "../../net/open-result.ts";
+import type { FleetOptions } from "../fleet/crew.ts";
+import type { WorkerLimits } from "../fleet/lifecycle.ts";
 
 /** For requests that are on their way to us on kept connections when the server stops. */
 export const LINGER_MS = 2000;

@@ -2,7 +2,7 @@
  * log.sock: what the app prints, line by line into the server's log under the worker's name. Always
  * read, so that no app waits for a log; the log itself drops what nobody takes.
  */
-import type { Logger } from "../observe/log.ts";
+import type { Logger } from "../../observe/log.ts";
 import { LineBuffer } from "./lines.ts";
 
 /** A longer line comes in pieces. */
