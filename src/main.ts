@@ -17,6 +17,9 @@ const argv = process.argv.slice(2);
 if (argv[0] === "__edge") {
   const { runEdge } = await import("./cli/edge.ts");
   runEdge(exit);
+} else if (argv[0] === "__load") {
+  const { runLoad } = await import("./compare/load/main.ts");
+  exit(await runLoad());
 } else {
   const { runCommand } = await import("./cli/run.ts");
   exit(await runCommand(argv));

@@ -28,7 +28,10 @@ const LEVELS: Record<string, number> = {
   dispatch: 3,
   static: 3,
   supervisor: 4,
-  cli: 5,
+  simulate: 4,
+  compare: 4,
+  audit: 5,
+  cli: 6,
 };
 
 /** Folders whose code takes the time from outside. */

@@ -2,7 +2,7 @@
  * What a result was measured on: the machine, the commit and every version that matters.
  */
 import { readFileSync } from "node:fs";
-import { arch, cpus, release, totalmem, type } from "node:os";
+import { describeMachine } from "../../src/compare/machine.ts";
 import { root, venv } from "./paths.ts";
 
 function printed(command: string[]): string {
@@ -11,13 +11,9 @@ function printed(command: string[]): string {
 }
 
 export function machine(): Record<string, string> {
-  const processors = cpus();
-  return {
-    cpu: processors[0]?.model.trim() ?? "unknown",
-    cores: `${processors.length}`,
-    memory: `${Math.round(totalmem() / 1024 ** 3)} GiB`,
-    system: `${type()} ${release()} ${arch()}`,
-  };
+  const all = describeMachine({ server: [], load: [], note: "" });
+  const told = ["cpu", "cores", "memory", "system"].map((key) => [key, all[key] ?? ""]);
+  return Object.fromEntries(told);
 }
 
 /** The commit, with a plus sign when the tree differs from it. */

@@ -3,7 +3,8 @@
  */
 import { existsSync, mkdirSync, truncateSync, writeFileSync } from "node:fs";
 import type { OpenLoopSpec, StreamResult, StreamSpec } from "./openloop.ts";
-import { LOAD_CORE, startPinned } from "./process-tree.ts";
+import { httpLoad } from "../../src/compare/load/order.ts";
+import { LOAD_CORE, LOAD_PIN, startPinned } from "./process-tree.ts";
 import type { RunningServer } from "./process-tree.ts";
 import { root } from "./paths.ts";
 import type { Measured, Setup } from "./types.ts";
@@ -31,8 +32,8 @@ const WORKERS_MORE = 4;
 const CONNECTING_SECONDS = 6;
 const IDLE_CPU_MS = 10_000;
 const MEMORY_SAMPLE_MS = 100;
-/** What a load has left to do, collections among it, is over by then. */
-const SETTLE_MS = 15_000;
+/** The last answers of a load are over by then. */
+const SETTLE_MS = 2000;
 
 export async function using<T>(
   context: Context,
@@ -69,12 +70,7 @@ export function throughput(options: Omit<WrkOptions, "seconds"> = { connections:
 }
 
 export async function openLoop(spec: OpenLoopSpec): Promise<Record<string, StreamResult>> {
-  const program = `${root}/bench/macro/openloop.ts`;
-  const command = ["taskset", "-c", `${LOAD_CORE}`, process.execPath, program];
-  const child = Bun.spawn([...command, JSON.stringify(spec)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  return JSON.parse(await new Response(child.stdout).text());
+  return httpLoad(spec, { pin: LOAD_PIN });
 }
 
 export function describeStream(stream: StreamSpec): string {
@@ -194,7 +190,6 @@ export const memory: Measure = async (context) => {
   for (const setup of setups) {
     const done = await using({ ...context, setup }, async (server) => {
       await warm(server, warmSeconds(context));
-      await Bun.sleep(SETTLE_MS);
       return { size: server.pssKiB() };
     });
     sizes.push(done.size);
@@ -207,7 +202,7 @@ export const memory: Measure = async (context) => {
     rest: { label: "the rest", unit: "MiB", better: "less", value: (one - each) / 1024 },
     one: { label: "all, one worker", unit: "MiB", better: "less", value: one / 1024 },
   };
-  return { figures, errors: 0, load: `${SETTLE_MS / 1000} s after a short load`, command };
+  return { figures, errors: 0, load: "right after a short load", command };
 };
 
 /** CPU of the whole tree while nothing happens. */
@@ -222,7 +217,11 @@ export const idleCpu: Measure = async (context) =>
     const figures: Figures = {
       cpu: { label: "of a core", unit: "%", better: "less", value: share * 100 },
     };
-    return { figures, errors: 0, load: `idle for ${IDLE_CPU_MS / 1000} s` };
+    return {
+      figures,
+      errors: 0,
+      load: `idle for ${IDLE_CPU_MS / 1000} s, ${SETTLE_MS / 1000} s after a load`,
+    };
   });
 
 /** What a program on the load core prints. */

@@ -1,26 +1,26 @@
-/**
- * A server under measurement: started on its core, awaited until it answers, watched through /proc (memory as PSS, CPU as
- * nanoseconds on a core, both summed over the whole process tree) and ended with everything it started.
- */
-import { closeSync, openSync, readFileSync, readdirSync } from "node:fs";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
+/** A server of the bars under measurement, on its core: started by its name, watched as in every comparison. */
+import { writeFileSync } from "node:fs";
+import { pinTo } from "../../src/compare/machine.ts";
+import {
+  leavesOf,
+  measureThreads,
+  peakRssKiB,
+  pssKiB,
+  treeOf,
+} from "../../src/compare/process-tree.ts";
+import type { ProcessInfo } from "../../src/compare/process-tree.ts";
+import { freePort, startServer } from "../../src/compare/server-process.ts";
 import { ensureCertificate } from "./certificate.ts";
 import { root } from "./paths.ts";
 import { isSecure, servers } from "./servers.ts";
 import type { Setup } from "./types.ts";
 
+export type { ProcessInfo } from "../../src/compare/process-tree.ts";
+
 export const SERVER_CORE = 0;
 export const LOAD_CORE = 1;
-const START_TIMEOUT_MS = 30_000;
-const STOP_TIMEOUT_MS = 8000;
-const POLL_MS = 20;
-
-export interface ProcessInfo {
-  pid: number;
-  parent: number;
-  command: string;
-}
+/** Words before a command that make it run on the load core. */
+export const LOAD_PIN: readonly string[] = pinTo([LOAD_CORE]);
 
 export interface RunningServer {
   url: string;
@@ -41,78 +41,6 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-function read(path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch {
-    return ""; // the process has ended since it was listed
-  }
-}
-
-function parents(): Map<number, number> {
-  const result = new Map<number, number>();
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const stat = read(`/proc/${name}/stat`);
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    result.set(Number(name), Number(fields[1]));
-  }
-  return result;
-}
-
-function treeOf(rootPid: number): ProcessInfo[] {
-  const parentOf = parents();
-  const inside = new Set([rootPid]);
-  // A child can have a lower number than its parent after the numbers wrapped: go on until nothing is added.
-  for (let before = 0; before !== inside.size;) {
-    before = inside.size;
-    for (const [pid, parent] of parentOf) if (inside.has(parent)) inside.add(pid);
-  }
-  return [...inside].map((pid) => ({
-    pid,
-    parent: parentOf.get(pid) ?? 0,
-    command: read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim(),
-  }));
-}
-
-function kibOf(text: string, field: string): number {
-  return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(text)?.[1] ?? 0);
-}
-
-function pssOf(pid: number): number {
-  return kibOf(read(`/proc/${pid}/smaps_rollup`), "Pss");
-}
-
-/** Nanoseconds on a core so far, by thread. */
-function cpuOfThreads(pids: readonly number[]): Map<string, number> {
-  const result = new Map<string, number>();
-  for (const pid of pids) {
-    let threads: string[] = [];
-    try {
-      threads = readdirSync(`/proc/${pid}/task`);
-    } catch {
-      continue; // ended meanwhile
-    }
-    for (const thread of threads) {
-      const stat = read(`/proc/${pid}/task/${thread}/schedstat`);
-      result.set(`${pid}/${thread}`, Number(stat.split(" ")[0] ?? 0));
-    }
-  }
-  return result;
-}
-
-/** A port nobody listens on now. Peers print no address for port 0, so one has to be chosen. */
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  const { promise, resolve } = Promise.withResolvers<number>();
-  probe.listen(0, "127.0.0.1", () => {
-    // listen() with a host and a port gives an AddressInfo
-    const { port } = probe.address() as AddressInfo;
-    probe.close(() => resolve(port));
-  });
-  return promise;
-}
-
 /** curl takes whatever the server offers by ALPN, and any certificate. */
 async function answersSecurely(url: string): Promise<boolean> {
   const child = Bun.spawn(["curl", "-skf", "--max-time", "1", "-o", "/dev/null", url]);
@@ -130,84 +58,49 @@ async function answers(url: string): Promise<boolean> {
   }
 }
 
-function killAll(pids: readonly number[]): void {
-  for (const pid of pids) {
-    try {
-      process.kill(pid, "SIGKILL");
-    } catch {
-      // gone already
-    }
-  }
+/** Zero where no process matches: what is summed up has to be a number. */
+function sized(kib: number): number {
+  return Number.isNaN(kib) ? 0 : kib;
 }
 
-function watch(child: Bun.Subprocess, url: string, command: string): RunningServer {
-  const tree = (): ProcessInfo[] => treeOf(child.pid);
-  const matching = (pattern?: RegExp): ProcessInfo[] =>
-    pattern === undefined ? tree() : tree().filter((entry) => pattern.test(entry.command));
-  const sum = (pattern: RegExp | undefined, value: (pid: number) => number): number =>
-    matching(pattern).reduce((total, { pid }) => total + value(pid), 0);
-  return {
-    url,
-    pid: child.pid,
-    port: Number(new URL(url).port),
-    command,
-    tree,
-    pssKiB: (pattern) => sum(pattern, pssOf),
-    servingPssKiB: () => {
-      const all = tree();
-      const having = new Set(all.map(({ parent }) => parent));
-      const serving = all.filter(({ pid }) => !having.has(pid));
-      return serving.reduce((total, { pid }) => total + pssOf(pid), 0);
-    },
-    measureCpu: () => {
-      const threads = (): Map<string, number> => cpuOfThreads(tree().map((entry) => entry.pid));
-      const before = threads();
-      return () => {
-        let used = 0;
-        for (const [thread, ns] of threads()) used += ns - (before.get(thread) ?? 0);
-        return used;
-      };
-    },
-    peakRssKiB: (pattern) => sum(pattern, (pid) => kibOf(read(`/proc/${pid}/status`), "VmHWM")),
-    resetPeak: () => {
-      for (const { pid } of tree()) Bun.spawnSync(["sh", "-c", `echo 5 > /proc/${pid}/clear_refs`]);
-    },
-    stop: async () => {
-      const pids = tree().map((entry) => entry.pid);
-      child.kill("SIGTERM");
-      const timer = setTimeout(() => killAll(pids), STOP_TIMEOUT_MS);
-      await child.exited;
-      clearTimeout(timer);
-      killAll(pids);
-    },
-  };
+function resetPeak(tree: readonly ProcessInfo[]): void {
+  for (const { pid } of tree) {
+    try {
+      writeFileSync(`/proc/${pid}/clear_refs`, "5");
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
 }
 
 /** Starts a server on its core and waits until it answers; rejects with what it printed when it does not. */
 export async function startPinned(name: string, setup: Setup): Promise<RunningServer> {
   const server = servers[name];
   if (server === undefined) throw new Error(`no server is called ${name}`);
-  if (isSecure(setup)) ensureCertificate();
+  const secure = isSecure(setup);
+  if (secure) ensureCertificate();
   const port = await freePort();
   const command = server.command(setup, port);
-  const log = `${root}/.cache/bench-${name.replaceAll(/\W/g, "-")}.log`;
-  const output = openSync(log, "w");
-  const child = Bun.spawn(["taskset", "-c", `${SERVER_CORE}`, ...command], {
+  const url = `${secure ? "https" : "http"}://127.0.0.1:${port}/`;
+  const started = await startServer({
+    ...{ name, argv: command, port, secure, pin: pinTo([SERVER_CORE]) },
     cwd: `${root}/bench/apps`,
-    stdio: ["ignore", output, output],
-    env: { ...process.env, PYTHONPATH: "." },
+    env: { PYTHONPATH: "." },
+    log: `${root}/.cache/bench-${name.replaceAll(/\W/g, "-")}.log`,
+    answers: async () => answers(url),
   });
-  closeSync(output);
-  const shown = command.join(" ").replaceAll(`${root}/`, "").replaceAll(`${port}`, "PORT");
-  const url = `${isSecure(setup) ? "https" : "http"}://127.0.0.1:${port}/`;
-  const running = watch(child, url, shown);
-  const deadline = performance.now() + START_TIMEOUT_MS;
-  while (!(await answers(running.url))) {
-    if (child.exitCode !== null || performance.now() > deadline) {
-      await running.stop();
-      throw new Error(`${name} does not answer: ${read(log).trim().slice(-600)}`);
-    }
-    await Bun.sleep(POLL_MS);
-  }
-  return running;
+  const { pid } = started;
+  const tree = (): ProcessInfo[] => treeOf(pid);
+  const matching = (pattern?: RegExp): ProcessInfo[] =>
+    pattern === undefined ? tree() : tree().filter((entry) => pattern.test(entry.command));
+  return {
+    ...{ url, port, pid, tree },
+    stop: async () => started.stop(),
+    command: command.join(" ").replaceAll(`${root}/`, "").replaceAll(`${port}`, "PORT"),
+    pssKiB: (pattern) => sized(pssKiB(matching(pattern))),
+    servingPssKiB: () => sized(pssKiB(leavesOf(tree()))),
+    measureCpu: () => measureThreads(tree),
+    peakRssKiB: (pattern) => peakRssKiB(matching(pattern)),
+    resetPeak: () => resetPeak(tree()),
+  };
 }

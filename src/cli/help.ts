@@ -21,6 +21,7 @@ const HEAD = `keelback [serve] [APP] [options]
   without it the project in the current directory is recognised.
 
 keelback cert [NAME...]     makes a certificate for development (localhost by default)
+keelback compare [APP]      measures your app on every server that is installed
 keelback ctl COMMAND        speaks with a running server; keelback ctl --help says how
 `;
 

@@ -13,6 +13,10 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     const { makeCertificate } = await import("./cert.ts");
     return makeCertificate(argv.slice(1));
   }
+  if (argv[0] === "compare") {
+    const { runCompare } = await import("./compare.ts");
+    return runCompare(argv.slice(1));
+  }
   // What a server of ours has left in the environment is no setting.
   const inheritance = takeInheritance(process.env);
   const origin = { argv, inheritance, background: takeDaemonMark(process.env) };
