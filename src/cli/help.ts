@@ -23,6 +23,7 @@ const HEAD = `keelback [serve] [APP] [options]
 keelback cert [NAME...]     makes a certificate for development (localhost by default)
 keelback compare [APP]      measures your app on every server that is installed
 keelback ctl COMMAND        speaks with a running server; keelback ctl --help says how
+keelback simulate           predicts latency for so many workers, cores and nodes
 `;
 
 const FOOT = `Every option is also a variable (KEELBACK_WORKERS=4) and a key of keelback.toml or of
