@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, cast
 
+PROBE_VARIABLE = "_KEELBACK_PROBE"
+
 
 class SettingsError(ValueError):
     """KEELBACK_ZYGOTE is not what this version of the worker understands."""
@@ -60,6 +62,8 @@ class Settings:
     cpu_affinity: bool = False
     log_level: str = "info"
     reload: bool = False
+    probe: str = ""
+    """Folder of the probe's findings (probe.py); `keelback audit` gives it by PROBE_VARIABLE."""
 
     @classmethod
     def parse(cls, text: str) -> Settings:

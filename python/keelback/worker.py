@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from .settings import Settings
 
 BOOT_FAILED = 3
+LINK_RETRY_SECONDS = 1.0
+"""Until an edge is tried again that a link could not be made to."""
 DUMP_SIGNAL = int(getattr(signal, "SIGINFO", 59))
-"""Writes the tracebacks of all threads to the log: `keelback ctl dump` (src/supervisor/dump.ts)."""
+"""Writes all tracebacks to the log: `keelback ctl dump` (src/supervisor/workers/dump.ts)."""
 KINDS = {"wsgi": ("threads", "sync"), "asgi": ("asyncio",)}
 """Worker kinds of each interface; the first is what `auto` means."""
 
@@ -105,6 +107,9 @@ class Worker:
         self._settings = settings
         self._control = control
         self._sockets: dict[str, socket.socket] = {}
+        self._linking = threading.Lock()
+        self._unlinked: set[str] = set()
+        self._stopping = False
 
     def run(self, loaded: LoadedApp | None) -> int:
         settings = self._settings
@@ -117,6 +122,10 @@ class Worker:
         if loaded is None:
             loaded = load(settings.app, settings.factory, settings.interface)
         hooks.run_postfork()
+        if settings.probe:
+            from . import probe
+
+            loaded = probe.attach(loaded, settings.probe, self.info.number)
         kind = _kind(settings.kind, loaded)
         if loop is not None and kind == "asyncio":
             return self._run_asyncio(loaded, loop)
@@ -139,7 +148,8 @@ class Worker:
         runner = AsyncioRunner(loaded.app, self._settings, loop, self.report)
 
         def connect(paths: list[str]) -> None:
-            self._connect(paths, "asgi", self._settings.concurrency, runner.add_link)
+            if self._connect(paths, "asgi", self._settings.concurrency, runner.add_link):
+                loop.call_later(LINK_RETRY_SECONDS, connect, paths)
 
         def started() -> None:
             connect(self._settings.edges)
@@ -172,7 +182,10 @@ class Worker:
         count = 1 if kind == "sync" else self._settings.threads
 
         def connect(paths: list[str]) -> None:
-            self._connect(paths, "cgi", count, runner.add_link)
+            if self._connect(paths, "cgi", count, runner.add_link):
+                timer = threading.Timer(LINK_RETRY_SECONDS, connect, (paths,))
+                timer.daemon = True
+                timer.start()
 
         def commands() -> None:
             while True:
@@ -218,12 +231,14 @@ class Worker:
         stop: Callable[[], None],
     ) -> None:
         if commands is None:
+            self._stopping = True
             stop()  # the supervisor has gone or dropped us: nobody could end this worker later
             return
         for command in commands:
             if command["t"] == "edges":
                 connect(command["paths"])
             elif command["t"] == "stop":
+                self._stopping = True
                 stop()
             elif command["t"] == "quit":
                 _leave_now(0)
@@ -234,27 +249,45 @@ class Worker:
         form: str,
         concurrency: int,
         add_link: Callable[[socket.socket, Board], object],
-    ) -> None:
-        """To the edges of `paths` without a link; a socket whose link has ended is closed."""
-        for path in paths:
-            known = self._sockets.get(path)
-            if known is not None and known.fileno() >= 0:
-                continue
-            edge = os.path.splitext(os.path.basename(path))[0].rpartition("-")[2]
-            board_path = os.path.join(self._settings.directory, f"board-{self.info.number}-{edge}")
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                connect_unix(sock, path)
-                if os.path.exists(board_path):
-                    os.unlink(board_path)  # of our link to this edge's predecessor
-                board = Board.open(board_path)
-                sock.sendall(self._hello(form, concurrency, board_path, board.rings.path))
-            except OSError as error:
-                sock.close()
-                self.report("warning", f"can't connect to the edge at {path}: {error}")
-                continue
-            self._sockets[path] = sock
-            add_link(sock, board)
+    ) -> bool:
+        """To the edges of `paths` without a link; a socket whose link has ended is closed. Answers
+        whether there is one left to be tried again: what a link needs (descriptors, memory, room
+        on the disk) may be short for a while, and nobody else would ask this worker again."""
+        left = False
+        with self._linking:
+            if self._stopping:
+                return False
+            for path in paths:
+                known = self._sockets.get(path)
+                if known is not None and known.fileno() >= 0:
+                    continue
+                try:
+                    sock, board = self._open(path, form, concurrency)
+                except OSError as error:
+                    left = True
+                    if path not in self._unlinked:
+                        self.report("warning", f"can't connect to the edge at {path}: {error}")
+                    self._unlinked.add(path)
+                    continue
+                self._unlinked.discard(path)
+                self._sockets[path] = sock
+                add_link(sock, board)
+        return left
+
+    def _open(self, path: str, form: str, concurrency: int) -> tuple[socket.socket, Board]:
+        edge = os.path.splitext(os.path.basename(path))[0].rpartition("-")[2]
+        board_path = os.path.join(self._settings.directory, f"board-{self.info.number}-{edge}")
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connect_unix(sock, path)
+            if os.path.exists(board_path):
+                os.unlink(board_path)  # of our link to this edge's predecessor
+            board = Board.open(board_path)
+            sock.sendall(self._hello(form, concurrency, board_path, board.rings.path))
+        except OSError:
+            sock.close()
+            raise
+        return sock, board
 
     def _hello(self, form: str, concurrency: int, board_path: str, ring_path: str) -> bytes:
         fields = (self.info.number, self._settings.generation, os.getpid(), form, concurrency)

@@ -15,12 +15,13 @@ import select
 import signal
 import sys
 import sysconfig
+from dataclasses import replace
 from typing import Any
 
 from . import hooks, loader, worker
 from .control import Control
 from .lifeline import Lifeline
-from .settings import Settings, SettingsError
+from .settings import PROBE_VARIABLE, Settings, SettingsError
 from .title import set_process_name
 
 BOOT_FAILED = 3
@@ -30,6 +31,7 @@ BOOT_FAILED = 3
 def main() -> int:
     try:
         settings = Settings.parse(os.environ.pop("KEELBACK_ZYGOTE", ""))
+        settings = replace(settings, probe=os.environ.pop(PROBE_VARIABLE, ""))
     except SettingsError as error:
         print(f"keelback: {error}", file=sys.stderr)
         return BOOT_FAILED

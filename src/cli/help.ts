@@ -23,6 +23,7 @@ const HEAD = `keelback [serve] [APP] [options]
 keelback cert [NAME...]     makes a certificate for development (localhost by default)
 keelback compare [APP]      measures your app on every server that is installed
 keelback ctl COMMAND        speaks with a running server; keelback ctl --help says how
+keelback audit [APP]        says where each route's time goes, and which settings suit it
 keelback simulate           predicts latency for so many workers, cores and nodes
 `;
 

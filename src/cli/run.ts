@@ -13,6 +13,10 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
     const { makeCertificate } = await import("./cert.ts");
     return makeCertificate(argv.slice(1));
   }
+  if (argv[0] === "audit") {
+    const { runAudit } = await import("./audit.ts");
+    return runAudit(argv.slice(1));
+  }
   if (argv[0] === "simulate") {
     const { runSimulate } = await import("./simulate.ts");
     return runSimulate(argv.slice(1));

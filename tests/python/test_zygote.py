@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -216,6 +217,23 @@ def test_new_edges_are_connected_at_run_time(start: Any) -> None:
     again = supervisor.accept_edge()
     again.first_frame()
     assert again.get().body == b"hello"
+
+
+@pytest.mark.parametrize("source", [HELLO, WSGI_HELLO], ids=["asgi", "wsgi"])
+def test_a_link_that_cannot_be_made_is_made_later(start: Any, source: str) -> None:
+    supervisor = start(source, **{"interface": "wsgi"} if source is WSGI_HELLO else {})
+    in_the_way = os.path.join(supervisor.directory, "board-1-0")
+    os.mkdir(in_the_way)
+    worker = supervisor.fork()
+    warning = worker.control.until("log")
+    assert warning["level"] == "warning"
+    assert "can't connect to the edge" in warning["message"]
+    worker.control.until("ready")
+    os.rmdir(in_the_way)
+    edge = supervisor.accept_edge()
+    while not edge.sock.recv(1, socket.MSG_PEEK):  # of a time that failed
+        edge = supervisor.accept_edge()
+    edge.first_frame()
 
 
 def test_sigterm_stops_gracefully_and_sigint_is_ignored(start: Any) -> None:
