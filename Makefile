@@ -2,7 +2,7 @@
 BUN := node_modules/.bin/bun
 .DEFAULT_GOAL := help
 
-.PHONY: help setup serve test gen bench chaos compliance clean node
+.PHONY: help setup serve test gen bench chaos soak compliance clean node
 
 help:
 	@echo "make setup   install what serving the examples needs (quick when it is there)"
@@ -11,6 +11,7 @@ help:
 	@echo "make gen     write the generated files"
 	@echo "make bench   measure against the other servers (scenario=NAME, rounds=N, quick=1)"
 	@echo "make chaos   break a server under load in every way, account for each request (seed=N, seconds=S)"
+	@echo "make soak    half an hour of all that at a modest rate: does memory grow, is anything left over (seconds=S, write=1)"
 	@echo "make compliance  run the public protocol suites (suite=autobahn|h2spec|tls server=NAME), write docs/compliance.md"
 	@echo "make clean   remove what these commands made"
 
@@ -31,8 +32,12 @@ bench: node
 	@$(BUN) tools/setup.ts bench
 	@$(BUN) bench/macro/run.ts $(scenario) $(if $(rounds),--rounds $(rounds)) $(if $(quick),--quick)
 
-chaos: setup
+chaos: node
+	@$(BUN) tools/setup.ts chaos
 	@$(BUN) tests/chaos/run.ts $(if $(seed),--seed $(seed)) $(if $(seconds),--seconds $(seconds))
+
+soak: setup
+	@$(BUN) tests/chaos/run.ts --soak $(if $(seed),--seed $(seed)) $(if $(seconds),--seconds $(seconds)) $(if $(write),--write)
 
 compliance: node
 	@$(BUN) tools/setup.ts compliance

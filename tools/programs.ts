@@ -4,13 +4,22 @@
  * whoever needs it fails or skips with the reason.
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { root, run, say } from "./process.ts";
 import { preferredPython } from "./pythons.ts";
 
 const GO_BIN = `${root}/.cache/go/bin`;
 const H2SPEC = "github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible";
+const TOXIPROXY = "github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0";
 /** The last that makes environments for 2.7. */
 const VIRTUALENV = "virtualenv==20.21.1";
 
@@ -25,13 +34,24 @@ function goIsHere(purpose: string): boolean {
 }
 
 export function ensureH2spec(): void {
-  const stampPath = `${GO_BIN}/h2spec.stamp`;
-  if (isStamped(stampPath, H2SPEC) || !goIsHere("h2spec")) return;
-  say("building h2spec");
+  ensurePublicProgram("h2spec", "h2spec", H2SPEC);
+}
+
+/** For faults of the network in `make chaos`. */
+export function ensureToxiproxy(): void {
+  ensurePublicProgram("toxiproxy", "server", TOXIPROXY);
+}
+
+/** Builds a published Go program, which Go calls `built`, as .cache/go/bin/`name`. */
+function ensurePublicProgram(name: string, built: string, module: string): void {
+  const stampPath = `${GO_BIN}/${name}.stamp`;
+  if (isStamped(stampPath, module) || !goIsHere(name)) return;
+  say(`building ${name}`);
   mkdirSync(GO_BIN, { recursive: true });
-  const done = run(["go", "install", H2SPEC], { env: { GOBIN: GO_BIN } });
-  if (done.code === 0) writeFileSync(stampPath, H2SPEC);
-  else say(`go could not build h2spec:\n${done.output.trimEnd()}`);
+  const done = run(["go", "install", module], { env: { GOBIN: GO_BIN } });
+  if (done.code !== 0) return say(`go could not build ${name}:\n${done.output.trimEnd()}`);
+  if (built !== name) renameSync(`${GO_BIN}/${built}`, `${GO_BIN}/${name}`);
+  writeFileSync(stampPath, module);
 }
 
 function hashOf(directory: string): string {

@@ -1,11 +1,11 @@
 /**
  * Prepares the machine for one purpose: `serve` (the examples' environment), `test` (that, an environment for each
- * Python version, the load tools and the compliance suites), `bench` (the environment of the peers and the load clients)
- * or `compliance` (the suites and the peers). Quick when nothing is to be done.
+ * Python version, the load tools, other servers and the compliance suites), `bench` (the environment of the peers and the load clients),
+ * `chaos` (the examples' environment and toxiproxy) or `compliance` (the suites and the peers). Quick when nothing is to be done.
  */
 import { aptInstall } from "./apt.ts";
 import { fail, run, say } from "./process.ts";
-import { ensureAutobahn, ensureGoProgram, ensureH2spec } from "./programs.ts";
+import { ensureAutobahn, ensureGoProgram, ensureH2spec, ensureToxiproxy } from "./programs.ts";
 import { findPythons, preferredPython } from "./pythons.ts";
 import { ensureVenv } from "./venv.ts";
 
@@ -40,8 +40,15 @@ function test(): void {
   }
   const python = preferredPython();
   ensureVenv({ directory: ".cache/interop-venv", python, requirements: "interop.txt" });
+  ensureVenv({ directory: ".cache/peers-venv", python, requirements: "peers.txt" });
   ensureGoProgram("protocol-client", "tests/interop/clients/go");
+  ensureToxiproxy();
   suites();
+}
+
+function chaos(): void {
+  serve();
+  ensureToxiproxy();
 }
 
 /** The public test suites. */
@@ -75,7 +82,7 @@ function compliance(): void {
   peers();
 }
 
-const purposes: Record<string, () => void> = { serve, test, bench, compliance };
+const purposes: Record<string, () => void> = { serve, test, bench, chaos, compliance };
 const purpose = process.argv[2] ?? "";
 const prepare = purposes[purpose];
 if (prepare === undefined) fail(`usage: setup.ts ${Object.keys(purposes).join("|")}`);

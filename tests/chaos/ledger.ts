@@ -36,8 +36,19 @@ export interface Tally {
   times: number[];
 }
 
+/** For what has piled up meanwhile. */
+const STALL_AFTERMATH_MS = 5000;
+
+/** Deadlines of the server; a client that has connected and says nothing for seconds may be sent away, too. */
+const isLate: Excuse["allows"] = (_, fate) =>
+  fate === "late" || fate === "lost" || fate === "status 503" || fate === "status 504";
+
 export class Ledger {
   readonly tallies: Map<string, Tally> = new Map();
+  /** By fault the longest time that it took, until the server had recovered, in seconds. */
+  readonly recoveries: Record<string, number> = {};
+  /** How often the machine stood still. */
+  stalls = 0;
   readonly #failures: Failure[] = [];
   readonly #excuses: Excuse[] = [];
 
@@ -57,6 +68,20 @@ export class Ledger {
     const excuse: Excuse = { fault, from: performance.now(), until: Infinity, allows };
     this.#excuses.push(excuse);
     return excuse;
+  }
+
+  /** The server has recovered from what an excuse is for. */
+  recovered(excuse: Excuse): void {
+    const seconds = (performance.now() - excuse.from) / 1000;
+    const longest = Math.max(this.recoveries[excuse.fault] ?? 0, seconds);
+    this.recoveries[excuse.fault] = Math.round(longest * 100) / 100;
+  }
+
+  /** The machine stood still from then until now: what has a deadline may have missed it. */
+  stalled(from: number): void {
+    const until = performance.now() + STALL_AFTERMATH_MS;
+    this.stalls += 1;
+    this.#excuses.push({ fault: "the machine stood still", from, until, allows: isLate });
   }
 
   /** Judges all failures; to be called once, at the end. Returns those without an excuse. */

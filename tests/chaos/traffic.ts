@@ -15,9 +15,18 @@ const BLOCK_BYTES = 64 * KIB;
 /** Longer is `late`: no timeout of the server's is longer. */
 const LATE_MS = 30_000;
 const TICK_MS = 5;
+/** A machine on which this process gets no time for so long gives the server none either. */
+const STALL_MS = 1000;
+/** RFC 9113 advises servers not to allow fewer. */
+const STREAMS_MAX = 100;
+/** Connections without a request that are kept for the next ones. */
+const KEPT_MAX = 32;
 const UPLOAD = "u".repeat(256 * KIB);
 const DOWNLOAD_BLOCKS = 16;
 const EVENTS_WANTED = 20;
+
+/** No two requests of a run have the same id. */
+let traffics = 0;
 
 type Kind = (traffic: Traffic, request: Request) => Promise<Fate>;
 
@@ -41,15 +50,21 @@ export const FLOWS: Readonly<Record<string, Flow>> = {
 export class Traffic {
   readonly #port: number;
   readonly #ledger: Ledger;
+  readonly #via: string;
+  readonly #number: number;
   readonly #running = new Set<Promise<void>>();
   readonly #kept: RawClient[] = [];
   #h2: Promise<H2Client> | null = null;
   #timer: Timer | null = null;
   #count = 0;
 
-  constructor(port: number, ledger: Ledger) {
+  /** `via` stands before the kinds in the ledger. */
+  constructor(port: number, ledger: Ledger, via: string = "") {
     this.#port = port;
     this.#ledger = ledger;
+    this.#via = via;
+    traffics += 1;
+    this.#number = traffics;
   }
 
   get underWay(): number {
@@ -58,9 +73,16 @@ export class Traffic {
 
   /** `scale` of the rates above. */
   start(scale: number): void {
-    const from = performance.now();
     const begun = new Map<string, number>();
+    let from = performance.now();
+    let last = from;
     this.#timer = setInterval(() => {
+      const stalledMs = performance.now() - last;
+      if (stalledMs > STALL_MS) {
+        this.#ledger.stalled(last);
+        from += stalledMs;
+      }
+      last = performance.now();
       const seconds = (performance.now() - from) / 1000;
       for (const [kind, { perSecond }] of Object.entries(FLOWS)) {
         const due = Math.floor(seconds * perSecond * scale);
@@ -70,17 +92,19 @@ export class Traffic {
     }, TICK_MS);
   }
 
-  /** Begins nothing more; resolves when all has come to an end. */
+  /** Begins nothing more until the next start; resolves when all has come to an end. */
   async stop(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer);
     await Promise.all(this.#running);
-    for (const client of this.#kept) client.close();
+    for (const client of this.#kept.splice(0)) client.close();
     (await this.#h2?.catch(() => null))?.destroy();
+    this.#h2 = null;
   }
 
   #begin(kind: string): void {
     this.#count += 1;
-    const request = { kind, id: `${this.#count}`, startedAt: performance.now() };
+    const id = `${this.#number}-${this.#count}`;
+    const request = { kind: this.#via + kind, id, startedAt: performance.now() };
     const running = FLOWS[kind]!.run(this, request).then(
       (fate) => this.#ledger.done(request, fate),
       (error: unknown) => this.#ledger.done(request, fateOf(error), String(error).slice(0, 300)),
@@ -94,7 +118,9 @@ export class Traffic {
     while (client?.ended === true) client = this.#kept.pop();
     client ??= await RawClient.connect(this.#port);
     const fate = await exchange(client, method, path, body);
-    if (!client.ended) this.#kept.push(client);
+    if (client.ended) return fate;
+    if (this.#kept.length < KEPT_MAX) this.#kept.push(client);
+    else client.close();
     return fate;
   }
 
@@ -115,7 +141,7 @@ export class Traffic {
   }
 
   async h2(method: string, path: string, body: string = ""): Promise<Fate> {
-    const client = await this.#h2Client();
+    const client = await this.#h2ClientWithRoom();
     const call = method === "GET" ? client.get(path) : client.post(path, body);
     // What a GOAWAY leaves out has not been run: the client asks again (RFC 9113 section 6.8).
     const left = (): boolean => client.goaway !== null && call.id > client.goaway.last;
@@ -125,6 +151,15 @@ export class Traffic {
     if (call.resetCode >= 0) throw new Error(`reset with the code ${call.resetCode}`);
     if (call.status !== 200) return `status ${call.status}`;
     return call.body === sumOf(method, path, body) ? "ok" : "wrong";
+  }
+
+  /** After a pause more requests are due than a connection may have streams. */
+  async #h2ClientWithRoom(): Promise<H2Client> {
+    for (;;) {
+      const client = await this.#h2Client();
+      if (client.calls.size < STREAMS_MAX) return client;
+      await Bun.sleep(TICK_MS);
+    }
   }
 
   /** One connection for all, another when it says goodbye, as browsers do. */
@@ -181,6 +216,8 @@ function sumOf(method: string, path: string, body: string = ""): string {
 
 function fateOf(error: unknown): Fate {
   const said = String(error);
+  const status = /was answered with (\d+)/.exec(said);
+  if (status !== null) return `status ${Number(status[1])}`;
   if (/\bin \d+ ms\b|not within/.test(said)) return "late";
   return /received ""|ECONN|EPIPE/.test(said) ? "lost" : "cut";
 }
