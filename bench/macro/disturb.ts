@@ -45,6 +45,8 @@ export const kills: Disturbance = {
   },
 };
 
+export const killsEachSecond: Disturbance = { ...kills, everyMs: 1000 };
+
 function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);
@@ -54,11 +56,11 @@ function signal(pid: number, name: NodeJS.Signals): void {
 }
 
 /** The first figure of the streams together: the worst. */
-function worst(results: Record<string, StreamResult>, key: "p99Ms" | "maxMs"): number {
+export function worst(results: Record<string, StreamResult>, key: "p99Ms" | "maxMs"): number {
   return Math.max(...Object.values(results).map((stream) => stream[key]));
 }
 
-function failed(results: Record<string, StreamResult>): number {
+export function failed(results: Record<string, StreamResult>): number {
   return Object.values(results).reduce((sum, { errors }) => sum + errors, 0);
 }
 

@@ -1,5 +1,6 @@
 /** Scenarios about the life of a server: reloads, deaths, and what workers cost. */
 import { medianOf, valueBar } from "./bars.ts";
+import { calmBar, steadyScenarios } from "./life-steady.ts";
 import { disturbed, kills, reloads, respawn } from "./disturb.ts";
 import { memory } from "./measures.ts";
 import type { Scenario } from "./scenarios.ts";
@@ -11,14 +12,6 @@ const STEADY = [
   { name: "new", path: "/", connections: 0, rate: 250, fresh: true },
 ];
 
-/** Of the reload scenarios. */
-function calmBar(rows: readonly Row[]): Verdict {
-  const before = medianOf(rows, "keelback", "before");
-  const during = medianOf(rows, "keelback", "p99");
-  const measured = `${during.toPrecision(3)} of ${before.toPrecision(3)} ms`;
-  return { bar: "P99 during <= 3x of before", measured, met: during <= 3 * before };
-}
-
 function preloadBar(key: string, most: number): (rows: readonly Row[]) => Verdict {
   return (rows) => {
     const ours = medianOf(rows, "keelback preload", key);
@@ -28,6 +21,7 @@ function preloadBar(key: string, most: number): (rows: readonly Row[]) => Verdic
 }
 
 export const lifeScenarios: Scenario[] = [
+  ...steadyScenarios,
   {
     name: "reloads",
     title: "ASGI hello at 1000/s, one in four on a new connection, reloaded every 1.7 s, 2 workers",

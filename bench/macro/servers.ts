@@ -28,6 +28,11 @@ export function isSecure(setup: Setup): boolean {
   return setup.protocol !== undefined && setup.protocol !== "h1";
 }
 
+/** A flag with what the setup asks for, if it does. */
+function asked(flag: string, value: string | number | undefined): string[] {
+  return value === undefined ? [] : [flag, `${value}`];
+}
+
 /** The certificate and key under the server's names for them. */
 function tls(setup: Setup, certificate: string, key: string): string[] {
   return isSecure(setup) ? [certificate, certificatePath, key, keyPath] : [];
@@ -45,6 +50,8 @@ function keelback(extra: readonly string[]): Server {
       ...threads("--threads", setup),
       ...tls(setup, "--certfile", "--keyfile"),
       ...(setup.protocol === "h3" ? ["--http3"] : []),
+      ...asked("--pid", setup.pidFile),
+      ...asked("--timeout", setup.timeoutSeconds),
       ...extra,
     ],
   };
@@ -59,6 +66,8 @@ function gunicorn(kind: string, extra: readonly string[] = []): Server {
       ...["-k", kind, "-w", `${setup.workers}`, "-b", bind(port), "--log-level", "warning"],
       ...["--worker-connections", "20000", "--keep-alive", "75"],
       ...(kind === "gthread" ? ["--threads", `${setup.threads ?? GTHREADS}`] : []),
+      ...asked("--pid", setup.pidFile),
+      ...asked("--timeout", setup.timeoutSeconds),
       ...extra,
     ],
   };
@@ -73,16 +82,14 @@ function uvicorn(websockets: string): Server {
       ...["--host", "127.0.0.1", "--port", `${port}`, "--workers", `${setup.workers}`],
       ...["--loop", "uvloop", "--http", "httptools", "--ws", websockets, "--no-access-log"],
       ...["--log-level", "warning", "--timeout-keep-alive", "75", "--backlog", "4096"],
+      ...asked("--timeout-worker-healthcheck", setup.timeoutSeconds),
       ...tls(setup, "--ssl-certfile", "--ssl-keyfile"),
     ],
   };
 }
 
-export const servers: Record<string, Server> = {
-  keelback: keelback([]),
-  "keelback sync": keelback(["--worker", "sync"]),
-  "keelback preload": keelback(["--preload"]),
-  granian: {
+function granian(extra: readonly string[] = []): Server {
+  return {
     available: installed("granian"),
     command: (setup, port) => [
       `${bin}/granian`,
@@ -92,8 +99,38 @@ export const servers: Record<string, Server> = {
       ...(setup.interface === "wsgi" ? threads("--blocking-threads", setup) : ["--loop", "uvloop"]),
       ...["--http", setup.protocol === "h2" ? "2" : "1", "--backpressure", "20000"],
       ...tls(setup, "--ssl-certificate", "--ssl-keyfile"),
+      ...extra,
     ],
-  },
+  };
+}
+
+/** With its HTTP router, which keeps connections: its processes alone would serve one connection each. */
+const uwsgi: Server = {
+  available: installed("uwsgi"),
+  command: (setup, port) => [
+    `${bin}/uwsgi`,
+    ...["--master", "--http", bind(port), "--http-keepalive", "--module", setup.app],
+    ...["--processes", `${setup.workers}`, "--listen", "4096", "--lazy-apps", "--need-app"],
+    // It starts itself anew at a reload, and would take the interpreter that the environment was made from.
+    ...[
+      "--virtualenv",
+      venv,
+      "--binary-path",
+      `${bin}/python`,
+      "--disable-logging",
+      "--die-on-term",
+    ],
+    ...threads("--threads", setup),
+    ...asked("--harakiri", setup.timeoutSeconds),
+  ],
+};
+
+export const servers: Record<string, Server> = {
+  keelback: keelback([]),
+  "keelback sync": keelback(["--worker", "sync"]),
+  "keelback preload": keelback(["--preload"]),
+  granian: granian(),
+  "granian respawn": granian(["--respawn-failed-workers"]),
   uvicorn: uvicorn("websockets"),
   "uvicorn wsproto": uvicorn("wsproto"),
   "gunicorn sync": gunicorn("sync"),
@@ -122,6 +159,7 @@ export const servers: Record<string, Server> = {
       setup.app,
     ],
   },
+  uwsgi,
   bjoern: {
     available: hasBjoern,
     command: (setup, port) => [`${bin}/python`, "bjoern_serve.py", setup.app, `${port}`],

@@ -17,6 +17,10 @@ export interface Setup {
   threads?: number;
   /** Left out: HTTP/1.1 over plain TCP. */
   protocol?: Protocol;
+  /** Where the server writes its process number, if it can. */
+  pidFile?: string;
+  /** After which the server gives up a request or a worker, if it can. */
+  timeoutSeconds?: number;
 }
 
 export interface Figure {

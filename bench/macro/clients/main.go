@@ -30,6 +30,10 @@ type options struct {
 	body        string
 	resume      bool
 	deflate     bool
+	rate        float64
+	fresh       float64
+	method      string
+	h2          bool
 }
 
 // The report of one run. Times are in milliseconds.
@@ -105,19 +109,21 @@ func sum(lanes []lane, seconds float64) report {
 		}
 	}
 	slices.Sort(latencies)
-	at := func(fraction float64) float64 {
-		if len(latencies) == 0 {
-			return 0
-		}
-		return latencies[min(len(latencies)-1, int(float64(len(latencies))*fraction))]
-	}
 	r.Done, r.Rate = len(latencies), float64(len(latencies))/seconds
-	r.P50, r.P99, r.Max = at(0.5), at(0.99), at(1)
+	r.P50, r.P99, r.Max = quantile(latencies, 0.5), quantile(latencies, 0.99), quantile(latencies, 1)
 	return r
 }
 
+// Of ascending values; 0 when there are none.
+func quantile(sorted []float64, fraction float64) float64 {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(len(sorted)-1, int(float64(len(sorted))*fraction))]
+}
+
 func main() {
-	commands := map[string]func(options) any{"tls": loadTLS, "h3": loadH3, "ws": loadWS, "hold": hold}
+	commands := map[string]func(options) any{"tls": loadTLS, "h3": loadH3, "ws": loadWS, "hold": hold, "open": openLoop}
 	var o options
 	flags := flag.NewFlagSet("load", flag.ExitOnError)
 	flags.StringVar(&o.url, "url", "", "the server")
@@ -126,11 +132,15 @@ func main() {
 	flags.Float64Var(&o.seconds, "seconds", 5, "length of the measurement")
 	flags.Float64Var(&o.warmup, "warmup", 1, "seconds before it")
 	flags.IntVar(&o.bytes, "bytes", 64, "ws: length of a message")
-	flags.StringVar(&o.body, "body", "Hello, World!", "tls, h3: what each answer's body must be")
+	flags.StringVar(&o.body, "body", "Hello, World!", "tls, h3, open: what each answer's body must be")
 	flags.BoolVar(&o.resume, "resume", false, "tls: resume the session of the connection before")
 	flags.BoolVar(&o.deflate, "deflate", false, "ws: permessage-deflate, which the server must accept")
+	flags.Float64Var(&o.rate, "rate", 1000, "open: requests a second")
+	flags.Float64Var(&o.fresh, "fresh", 0, "open: share of the requests that are each on a new connection")
+	flags.StringVar(&o.method, "method", "GET", "open: GET or POST")
+	flags.BoolVar(&o.h2, "h2", false, "open: HTTP/2 (else HTTP/1.1)")
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: load tls|h3|ws|hold -url URL ...")
+		fmt.Fprintln(os.Stderr, "usage: load tls|h3|ws|hold|open -url URL ...")
 		os.Exit(2)
 	}
 	_ = flags.Parse(os.Args[2:]) // ExitOnError
