@@ -7,7 +7,7 @@
 
 export const SUPERVISOR_RUNTIME: Readonly<Record<string, string>> = {
   BUN_JSC_useDFGJIT: "0",
-  BUN_GC_TIMER_INTERVAL: "5000",
+  BUN_GC_TIMER_INTERVAL: "10000",
 };
 
 /** For what this process starts; the runtime itself has read them. */
