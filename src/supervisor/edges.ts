@@ -17,10 +17,9 @@ import { Pulse } from "./pulse.ts";
 
 /**
  * The runtime lets its heap grow by the memory of the machine: on a large one an edge holds 30 MiB more of garbage after a load than
- * with this figure (bytes), for which it takes no more processor time. And it looks whether to collect so often (ms): its default, each
- * second, is half of what an idle server uses; five seconds leave more behind a load.
+ * with this figure (bytes), for which it takes no more processor time.
  */
-const RUNTIME_ENV = { BUN_JSC_forceRAMSize: `${1024 ** 3}`, BUN_GC_TIMER_INTERVAL: "2000" };
+const RUNTIME_ENV = { BUN_JSC_forceRAMSize: `${1024 ** 3}` };
 
 /** Edges that end before they listen, in a row, before the first one has: the start has failed. */
 const FIRST_STARTS_MAX = 3;
