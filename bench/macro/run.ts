@@ -3,14 +3,13 @@
  *
  *     bun bench/macro/run.ts [SCENARIO...] [--server NAME]... [--rounds 5] [--seconds 5] [--quick] [--json] [--name NAME] [--no-write]
  */
-import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { renderReport } from "../render.ts";
+import { writeResult } from "../results.ts";
 import { commit, machine, versions } from "./machine.ts";
 import type { Outcome } from "./measures.ts";
 import { scenarios } from "./scenarios.ts";
 import type { Scenario } from "./scenarios.ts";
-import { root } from "./paths.ts";
 import { servers } from "./servers.ts";
 import { median } from "./stats.ts";
 import type { Report, Row, ScenarioResult } from "./types.ts";
@@ -120,10 +119,7 @@ async function main(): Promise<void> {
   for (const scenario of chosen) report.scenarios.push(await runScenario(scenario, pace));
   if (!values["no-write"]) {
     const name = values.name ?? (chosen.length === 1 ? (chosen[0]?.name ?? "run") : "run");
-    const stem = `bench/results/${report.date.slice(0, 10)}-${name}`;
-    mkdirSync(`${root}/bench/results`, { recursive: true });
-    writeFileSync(`${root}/${stem}.json`, `${JSON.stringify(report, undefined, 2)}\n`);
-    writeFileSync(`${root}/${stem}.md`, renderReport(report));
+    const stem = writeResult({ date: report.date, name, report, markdown: renderReport(report) });
     progress(`wrote ${stem}.json and ${stem}.md\n`);
   }
   process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : renderReport(report));

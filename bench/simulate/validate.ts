@@ -7,16 +7,16 @@
  *
  * `--ahead` (as root): server and generator go before everything else on the machine, for a look on one that is not quiet.
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { parseDistribution } from "../../src/simulate/distribution.ts";
 import { type Model, type Plan, simulate } from "../../src/simulate/simulate.ts";
 import { Workload } from "../../src/simulate/workload.ts";
 import { commit, machine, versions } from "../macro/machine.ts";
+import { writeResult } from "../results.ts";
 import { childrenOf } from "../macro/leader.ts";
 import { openLoop } from "../macro/measures.ts";
 import type { StreamResult } from "../macro/openloop.ts";
-import { root } from "../macro/paths.ts";
 import { startPinned } from "../macro/process-tree.ts";
 import { median } from "../macro/stats.ts";
 import type { Interface } from "../macro/types.ts";
@@ -206,13 +206,8 @@ async function main(): Promise<void> {
   const date = new Date().toISOString();
   const report = { date, commit: commit(), machine: machine(), versions: versions(), results };
   if (!values["no-write"]) {
-    const stem = `${root}/bench/results/${date.slice(0, 10)}-simulate`;
-    mkdirSync(`${root}/bench/results`, { recursive: true });
-    writeFileSync(`${stem}.json`, `${JSON.stringify(report, undefined, 2)}\n`);
-    writeFileSync(
-      `${stem}.md`,
-      `# Predicted and measured on ${date.slice(0, 10)}\n\n${render(results)}`,
-    );
+    const markdown = `# Predicted and measured on ${date.slice(0, 10)}\n\n${render(results)}`;
+    writeResult({ date, name: "simulate", report, markdown });
   }
   process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : render(results));
 }

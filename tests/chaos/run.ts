@@ -13,12 +13,12 @@
  * The second form is `make soak` (soak.ts): half an hour at a modest rate, which shows whether memory grows; --write keeps the result,
  * --as-is leaves garbage to the runtime, so that memory swings by tens of MiB.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { commit, machine } from "../../bench/macro/machine.ts";
+import { writeResult } from "../../bench/results.ts";
 import { descendants, descriptorCount, treeOf } from "../apps_life/processes.ts";
 import { Place } from "../apps_life/serve.ts";
-import { repository } from "../support/server.ts";
 import type { Scene } from "./fault.ts";
 import { choose, inflict } from "./faults.ts";
 import { Ledger } from "./ledger.ts";
@@ -148,9 +148,8 @@ function say(line: string): void {
 function write(report: SoakReport): void {
   const date = new Date().toISOString().slice(0, 10);
   const facts = { ...machine(), commit: commit(), date };
-  const path = `${repository}/bench/results/${date}-soak`;
-  writeFileSync(`${path}.json`, `${JSON.stringify({ ...facts, ...report })}\n`);
-  writeFileSync(`${path}.md`, soakMarkdown(report, facts));
+  const markdown = soakMarkdown(report, facts);
+  writeResult({ date, name: "soak", report: { ...facts, ...report }, markdown });
 }
 
 async function main(): Promise<number> {
