@@ -20,6 +20,7 @@ import { checkConfig } from "./check.ts";
 import { EXIT_USAGE, parseCommand, problemText } from "./command.ts";
 import { findInterpreter } from "./interpreter.ts";
 import { VERSION } from "./version.ts";
+import { writeOut } from "./output.ts";
 
 const EXIT_FAILED = 1;
 const EXIT_INTERRUPTED = 130;
@@ -158,7 +159,7 @@ class Progress {
 }
 
 function say(text: string): number {
-  process.stdout.write(text);
+  writeOut(text);
   return 0;
 }
 

@@ -2,7 +2,7 @@
  * `keelback compare [APP]`: measures the servers of the app's environment with the app. Exit codes: 0 done, 1 it could not be done, 2 the
  * command is wrong, 3 something became worse (`--against`), 130 Ctrl-C before anything was measured.
  */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync, writeSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import type { FrontName } from "../compare/behind.ts";
@@ -35,6 +35,7 @@ import type { CompareArguments } from "./compare-arguments.ts";
 import { parseCompare } from "./compare-arguments.ts";
 import type { Prepared, Subject } from "./compare-prepare.ts";
 import { CannotCompare, findSubject, installNames, prepare } from "./compare-prepare.ts";
+import { writeOut } from "./output.ts";
 import { VERSION } from "./version.ts";
 
 const EXIT_FAILED = 1;
@@ -323,15 +324,8 @@ function textOptions(): TextOptions {
   return { columns, colour };
 }
 
-/** To stdout: what was asked for, all of it before the process ends. A reader that has had enough is no error. */
 function print(text: string): number {
-  const bytes = Buffer.from(text);
-  try {
-    for (let from = 0; from < bytes.length;) from += writeSync(1, bytes, from);
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : "";
-    if (code !== "EPIPE") throw error;
-  }
+  writeOut(text);
   return 0;
 }
 

@@ -1,7 +1,7 @@
 /** From the command line to an exit code: prints what was asked for, or serves. */
-import { writeSync } from "node:fs";
 import { type Command, parseCommand, problemText } from "./command.ts";
 import { takeDaemonMark } from "./daemon.ts";
+import { writeOut } from "./output.ts";
 import type { ServeOptions } from "./serve.ts";
 import { takeInheritance } from "./successor.ts";
 
@@ -80,15 +80,11 @@ function refuse(text: string, code: number): number {
   return code;
 }
 
-/** A reader that has had enough (`| head`) is no error. */
 function print(text: string): number {
-  const bytes = Buffer.from(text);
-  let from = 0;
   try {
-    while (from < bytes.length) from += writeSync(1, bytes, from);
+    writeOut(text);
     return 0;
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? error.code : "";
-    return code === "EPIPE" ? 0 : 1;
+  } catch {
+    return EXIT_FAILED;
   }
 }

@@ -9,6 +9,7 @@ import {
   type Row,
   SIMULATE_HELP,
 } from "./simulate-text.ts";
+import { writeOut } from "./output.ts";
 
 /** `argv` is what follows `simulate`. Returns the exit code. */
 export function runSimulate(argv: readonly string[]): number {
@@ -47,6 +48,6 @@ function jsonOf(rows: readonly Row[], notes: readonly string[]): object {
 }
 
 function say(text: string): number {
-  process.stdout.write(text);
+  writeOut(text);
   return 0;
 }

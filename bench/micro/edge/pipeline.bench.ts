@@ -3,15 +3,14 @@
  * client. Run: bun bench/micro/edge/pipeline.bench.ts
  */
 import { monotonic } from "../../../src/core/clock.ts";
-import { Networks } from "../../../src/core/networks.ts";
 import { WorkerPool } from "../../../src/dispatch/pool.ts";
 import { SharedMemory } from "../../../src/dispatch/ring.ts";
 import { WorkerLink } from "../../../src/dispatch/worker-link.ts";
 import type { ClientSocket } from "../../../src/edge/client-socket.ts";
 import { Edge } from "../../../src/edge/edge.ts";
-import { ForwardingPolicy } from "../../../src/proto/forwarded.ts";
 import { frame } from "../../../src/wire/frames.ts";
 import { Flag, FrameType } from "../../../src/wire/spec.ts";
+import { EDGE_SETTINGS } from "../../../tests/support/edge-settings.ts";
 
 const CONNECTIONS = 64;
 const ROUNDS = 4000;
@@ -94,39 +93,8 @@ function measure(request: string, form: "cgi" | "asgi"): number {
   const link = new WorkerLink(pool, new Client(), facts, shared, 0);
   link.depth.limit = 256;
   pool.add(link);
-  const settings = {
-    backlog: 2048,
-    proxyProtocol: "off" as const,
-    proxyAllow: new Networks([]),
-    trust: {
-      proxies: new Networks([]),
-      policy: new ForwardingPolicy([], () => false),
-    },
-    keepAliveMs: 75_000,
-    headerTimeoutMs: 30_000,
-    bodyIdleTimeoutMs: 60_000,
-    bodyRateBytesMin: 240,
-    sendTimeoutMs: 60_000,
-    timeoutMs: 30_000,
-    requestLineBytesMax: 8192,
-    headerBytesMax: 65_536,
-    headerFieldBytesMax: 16_384,
-    headerCountMax: 100,
-    bodyBytesMax: 0,
-    connectionsMax: 1000,
-    descriptorsMax: 1000,
-    heldBytesExtra: 0,
-    underscoreHeaders: "drop" as const,
-    http2: true,
-    h2StreamsMax: 128,
-    wsMessageBytesMax: 0,
-    wsPingIntervalMs: 0,
-    wsPingTimeoutMs: 0,
-    wsCloseTimeoutMs: 1000,
-    wsDeflate: false,
-  };
   const edge = new Edge({
-    settings,
+    settings: EDGE_SETTINGS,
     backend: pool,
     accessLog: null,
     tls: null,

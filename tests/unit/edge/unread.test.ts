@@ -1,49 +1,19 @@
 /** Connections that are to close while a client's bytes wait in the kernel: the event loop is kept from reading them. */
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { Networks } from "../../../src/core/networks.ts";
 import type { ClientSocket } from "../../../src/edge/client-socket.ts";
 import type { ClientConnection } from "../../../src/edge/connection.ts";
-import type { EdgeSettings } from "../../../src/edge/context.ts";
 import { ProxyConnection } from "../../../src/edge/drivers/proxy.ts";
 import { RedirectConnection } from "../../../src/edge/drivers/redirect.ts";
 import { Edge } from "../../../src/edge/edge.ts";
 import { type RuntimeTlsSocket, TlsSocket } from "../../../src/edge/tls-socket.ts";
 import type { Backend, Exchange } from "../../../src/exchange/exchange.ts";
 import { isReadable } from "../../../src/net/libc.ts";
-import { ForwardingPolicy } from "../../../src/proto/forwarded.ts";
 import { Flag } from "../../../src/wire/spec.ts";
 import { eventually, requestText } from "../../apps_life/serve.ts";
 import { testCertificate } from "../../support/certificate.ts";
+import { EDGE_SETTINGS } from "../../support/edge-settings.ts";
 
-const SETTINGS: EdgeSettings = {
-  backlog: 16,
-  proxyProtocol: "off",
-  proxyAllow: new Networks([]),
-  trust: { proxies: new Networks([]), policy: new ForwardingPolicy([], () => false) },
-  keepAliveMs: 75_000,
-  headerTimeoutMs: 30_000,
-  bodyIdleTimeoutMs: 60_000,
-  bodyRateBytesMin: 240,
-  sendTimeoutMs: 60_000,
-  timeoutMs: 30_000,
-  requestLineBytesMax: 8192,
-  headerBytesMax: 65_536,
-  headerFieldBytesMax: 16_384,
-  headerCountMax: 100,
-  bodyBytesMax: 0,
-  connectionsMax: 1000,
-  descriptorsMax: 1000,
-  heldBytesExtra: 0,
-  underscoreHeaders: "drop",
-  http2: true,
-  h2StreamsMax: 128,
-  wsMessageBytesMax: 0,
-  wsPingIntervalMs: 0,
-  wsPingTimeoutMs: 0,
-  wsCloseTimeoutMs: 1000,
-  wsDeflate: false,
-};
 /** On the loopback interface it is there at once. */
 const ARRIVAL_MS_MAX = 10_000;
 const HTTPS_PORT = 443;
@@ -73,7 +43,7 @@ class Scene implements AsyncDisposable {
       submit: (x: Exchange) => void this.requests.push(x),
     } as unknown as Backend;
     this.edge = new Edge({
-      settings: SETTINGS,
+      settings: EDGE_SETTINGS,
       backend,
       accessLog: null,
       tls: null,

@@ -1,34 +1,23 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { Place } from "../../apps_life/serve.ts";
-import { openLogger } from "../../../src/observe/log.ts";
 import { Notices } from "../../../src/supervisor/notices.ts";
 import { OomKills } from "../../../src/supervisor/oom.ts";
+import { keptLog } from "../../support/kept-log.ts";
 
 const KILLED = 9;
 
 /** What the log says of a worker that was killed while it served. */
 function world(path: string): { killed: () => string; pass: (ms: number) => void } {
-  let text = "";
-  const log = openLogger({
-    level: "info",
-    format: "json",
-    target: {
-      ready: () => true,
-      write: (bytes) => {
-        text += new TextDecoder().decode(bytes);
-        return bytes.length;
-      },
-    },
-  });
+  const { log, take } = keptLog("info");
   let now = 0;
   const clock = { now: () => now };
   const notices = new Notices(log, clock, new OomKills(clock, path));
   return {
     killed: () => {
-      text = "";
+      take();
       notices.gone(7, "ready", KILLED);
-      return text;
+      return take();
     },
     pass: (ms) => {
       now += ms;

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { openLogger } from "../../../src/observe/log.ts";
 import { memoryOf } from "../../../src/supervisor/workers/memory.ts";
 import { Notices } from "../../../src/supervisor/notices.ts";
 import { Repeats } from "../../../src/supervisor/repeats.ts";
+import { keptLog } from "../../support/kept-log.ts";
 
 const MINUTE = 60_000;
 
@@ -51,23 +51,14 @@ test("what is remembered is bounded", () => {
 });
 
 test("a crash loop gives two lines in its first two minutes, with the traceback in one", () => {
-  let text = "";
-  const log = openLogger({
-    level: "debug",
-    format: "json",
-    target: {
-      ready: () => true,
-      write: (bytes) => {
-        text += new TextDecoder().decode(bytes);
-        return bytes.length;
-      },
-    },
-  });
+  const { log, take } = keptLog("debug");
   let now = 0;
   const notices = new Notices(log, { now: () => now });
   const failure = { stage: "import", message: "no app", traceback: "Traceback\n  boom", hint: "" };
   for (; now < 2 * MINUTE; now += 100) notices.retry(failure, 100);
-  const lines = text.split("\n").filter((line) => line !== "");
+  const lines = take()
+    .split("\n")
+    .filter((line) => line !== "");
   expect(lines.length).toBe(2);
   expect(lines[0]).toContain("Traceback\\n  boom");
   expect(lines[1]).toContain("a worker is started anew: no app (600 times in the last 60 s)");
