@@ -1,10 +1,11 @@
 """The monitor thread of the asyncio runner: nobody is parked behind a call that blocks the loop.
 
-While requests come in it looks at the loop every millisecond. The loop is stuck when no link made
-progress (a read, a begun request, a flush) since the last look and its thread is in the middle of a
-callback. Then the replies of what has ended leave, and the requests that the app has not begun go
-back to the edge; those unread in the socket too, where the socket was readable at the last look
-already. All other frames are kept for the loop, in order.
+While requests come in it looks at the loop every millisecond, less often where views compute (see
+Pace). The loop is stuck when no link made progress (a read, a begun request, a flush) since the
+last look and its thread is in the middle of a callback. Then the replies of what has ended leave,
+and the requests that the app has not begun go back to the edge; those unread in the socket too,
+where it was readable at the last look already or that look was long ago. All other frames are kept
+for the loop, in order.
 
 Without traffic the thread sleeps in poll() on the links' sockets: an idle worker uses no CPU.
 """
@@ -29,11 +30,36 @@ if TYPE_CHECKING:
     from .asgi_link import EdgeLink
 
 LOOK_SECONDS = 0.001
+LOOK_SECONDS_MAX = 0.004
+LATE_SECONDS = 0.0005
+"""Half of the interpreter's switch interval (asgi.py): nobody waits so long but for a lock."""
 QUIET_LOOKS = 8
 """Looks without progress and without anything stuck before the thread goes to sleep."""
 
 _frames_of_threads: Callable[[], dict[int, FrameType]] = vars(sys)["_current_frames"]
 _HEADER = struct.Struct("<IIBBH")
+
+
+class Pace:
+    """How long the monitor sleeps between two looks.
+
+    It looks with the interpreter's lock. Where it comes late to that, a view computes, and each
+    look takes the processor away from it twice: then there are fewer. A loop that blocks in a call
+    has let go of the lock, so that it is looked at as often as ever."""
+
+    def __init__(self) -> None:
+        self.seconds = LOOK_SECONDS
+
+    @property
+    def slow(self) -> bool:
+        return self.seconds > LOOK_SECONDS
+
+    def woke(self, late: float) -> None:
+        """So many seconds after the sleep was over."""
+        if late > LATE_SECONDS:
+            self.seconds = min(self.seconds * 2, LOOK_SECONDS_MAX)
+        else:
+            self.seconds = max(self.seconds / 2, LOOK_SECONDS)
 
 
 class Monitor:
@@ -80,11 +106,16 @@ class Monitor:
     def _run(self) -> None:
         seen = -1
         quiet = QUIET_LOOKS
+        pace = Pace()
         while not self._stopping:
             if quiet >= QUIET_LOOKS:
                 self._suspects = self._readable(None)
                 quiet = 0
-            time.sleep(LOOK_SECONDS)
+                pace = Pace()
+            due = time.monotonic() + pace.seconds
+            time.sleep(pace.seconds)
+            long_ago = pace.slow
+            pace.woke(time.monotonic() - due)
             ticks = 0
             for link in self._links:
                 ticks += link.ticks
@@ -94,7 +125,7 @@ class Monitor:
                 if self._suspects:
                     self._suspects = frozenset()
             elif self._in_callback():
-                quiet = 0 if self._relieve() else quiet + 1
+                quiet = 0 if self._relieve(long_ago) else quiet + 1
             else:
                 quiet += 1
 
@@ -102,15 +133,15 @@ class Monitor:
         frame = _frames_of_threads().get(self._loop_thread)
         return frame is not None and frame.f_code not in self._resting
 
-    def _relieve(self) -> bool:
-        """False where nothing waits behind what the loop is stuck in."""
+    def _relieve(self, long_ago: bool) -> bool:
+        """False where nothing waits behind what the loop is stuck in, since `long_ago` or not."""
         readable = self._readable(0)
         found = bool(readable)
         for link in self._links:
             fd = link.fd
             if link.pending or link.waiting or link.out or fd in readable:
                 found = True
-                relieve(link, fd in readable and fd in self._suspects)
+                relieve(link, fd in readable and (long_ago or fd in self._suspects))
         self._suspects = readable
         return found
 

@@ -34,8 +34,8 @@ export const OVERHEAD_MS = {
   sync: 0.3,
 } as const;
 
-/** What the monitor thread of our workers takes while the app computes: a look every millisecond. */
-export const MONITOR_SHARE = 0.04;
+/** What the monitor thread of our workers takes while the app computes: a look every few milliseconds. */
+export const MONITOR_SHARE = 0.02;
 
 /** The job with what the server adds to it. */
 export function burdened({ cost, ...job }: Job, overheadMs: number, share = 0): Job {

@@ -12,6 +12,7 @@ import pytest
 from asgi_support import Server, respond
 
 from keelback import _wire, frames
+from keelback.asgi_monitor import LATE_SECONDS, LOOK_SECONDS, LOOK_SECONDS_MAX, Pace
 
 
 class Gate:
@@ -121,3 +122,25 @@ def test_idle_worker_uses_no_cpu(stage: Any) -> None:
     silent = threading.Event()
     silent.wait(0.3)
     assert time.process_time() - start < 0.02
+
+
+def test_computing_views_are_looked_at_less_often() -> None:
+    pace = Pace()
+    assert pace.seconds == LOOK_SECONDS
+    assert not pace.slow
+    for _ in range(9):
+        pace.woke(2 * LATE_SECONDS)
+    assert pace.seconds == LOOK_SECONDS_MAX
+    assert pace.slow
+
+
+def test_a_loop_that_lets_go_of_the_interpreter_is_looked_at_as_often_as_ever() -> None:
+    pace = Pace()
+    pace.woke(LATE_SECONDS / 2)
+    assert pace.seconds == LOOK_SECONDS
+    for _ in range(9):
+        pace.woke(2 * LATE_SECONDS)
+    for _ in range(2):
+        pace.woke(0)
+    assert pace.seconds == LOOK_SECONDS
+    assert not pace.slow
