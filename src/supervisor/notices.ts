@@ -2,6 +2,7 @@
 import { formatBytes } from "../config/values.ts";
 import type { Clock } from "../core/clock.ts";
 import type { LogFields, Logger, LogLevel } from "../observe/log.ts";
+import { Repeats, timesText } from "../observe/repeats.ts";
 import type { RecycleReason } from "./fleet/crew.ts";
 import type { StuckReport } from "./edges.ts";
 import type { Failure } from "./failure.ts";
@@ -11,7 +12,6 @@ import { OomKills } from "./oom.ts";
 import type { ExitStatus } from "./workers/processes.ts";
 import { exitText, wasKilled } from "./workers/processes.ts";
 import type { FinishedReload } from "./reload-watch.ts";
-import { Repeats } from "./repeats.ts";
 
 /** Deaths that look the same may have nothing to do with each other: several are told each. */
 const DEATHS_IN_FULL = 5;
@@ -141,8 +141,7 @@ export class Notices {
     if (saying === "full") return this.#log[level](what.text, what.fields);
     if (saying === "nothing") return;
     const [first = ""] = what.text.split("\n", 1);
-    const seconds = Math.round(saying.withinMs / 1000);
-    this.#log[level](`${first} (${saying.times} times in the last ${seconds} s)`, what.fields);
+    this.#log[level](`${first} (${timesText(saying)})`, what.fields);
   }
 }
 

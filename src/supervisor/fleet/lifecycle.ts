@@ -113,8 +113,11 @@ export function step(state: WorkerState, event: WorkerEvent): Transition | null 
 
 const RETRY_MS_FIRST = 100;
 const RETRY_MS_MAX = 30_000;
-/** A worker that served for so long was no failure of its slot. */
-export const STABLE_MS = 10_000;
+/**
+ * A worker that served for so long was no failure of its slot: the next one starts at once, however often that happens. Starting takes a
+ * core for about as long; waiting longer would have clients wait for workers that are killed again and again.
+ */
+export const STABLE_MS = 1000;
 
 /** The wait before a slot is tried again, after so many failures in a row. */
 export function retryDelay(failures: number): number {

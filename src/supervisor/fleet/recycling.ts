@@ -4,10 +4,12 @@
  * beyond its number of requests or its time, and the number of ready workers never falls.
  */
 import type { RecycleReason, Slot } from "./crew.ts";
-import { retryDelay, STABLE_MS } from "./lifecycle.ts";
+import { retryDelay } from "./lifecycle.ts";
 
 /** A worker that has its number of requests at once serves at least so long: starting is not free. */
 const LIFE_MS_MIN = 1000;
+/** One that takes too much memory sooner than that begins with it. */
+const EARLY_MS = 10_000;
 /** Of all workers, so many may be beside them while some are recycled, and at least one. */
 const EXTRA_SHARE = 0.25;
 /** Successors of recycled workers that start at the same time: a start takes a whole core. */
@@ -22,7 +24,7 @@ export function dueAt(why: RecycleReason, readyAt: number, now: number, wear: nu
 
 /** Whether one that was ready at `readyAt`, and is found worn now, has worn too soon. */
 export function isEarly(why: RecycleReason, readyAt: number, now: number): boolean {
-  return why === "memory" && now - readyAt < STABLE_MS;
+  return why === "memory" && now - readyAt < EARLY_MS;
 }
 
 /** How long this worker may live; `random` is in [0, 1). */

@@ -97,6 +97,20 @@ describe("deaths", () => {
     expect(fleet.event(next, "gone", 20_000)).toMatchObject([{ do: "retry", delayMs: 0 }]);
   });
 
+  test("a worker that served for a second is replaced at once, however often one dies", () => {
+    const fleet = serving({ count: 1 });
+    let now = 10;
+    let id = 1;
+    for (let death = 0; death < 60; death += 1) {
+      now += 1000;
+      expect(fleet.event(id, "gone", now)).toMatchObject([{ do: "retry", delayMs: 0 }]);
+      fleet.tick(now);
+      id = fleet.workers[0]?.id ?? 0;
+      fleet.event(id, "forked", now);
+      fleet.event(id, "ready", now);
+    }
+  });
+
   test("without any worker for long, the edges are told so once", () => {
     const fleet = serving({ count: 1 });
     const told: string[] = [];

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { memoryOf } from "../../../src/supervisor/workers/memory.ts";
 import { Notices } from "../../../src/supervisor/notices.ts";
-import { Repeats } from "../../../src/supervisor/repeats.ts";
+import { Repeats } from "../../../src/observe/repeats.ts";
 import { keptLog } from "../../support/kept-log.ts";
 
 const MINUTE = 60_000;

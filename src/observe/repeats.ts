@@ -1,6 +1,6 @@
 /**
  * Says a thing that happens over and over once, and then, ever more rarely, how often it happened
- * meanwhile: a crash loop must not fill the log. Pure.
+ * meanwhile: a crash loop, or a flood of requests that are refused, must not fill the log. Pure.
  */
 
 /** When the first count follows; each further one takes twice as long. */
@@ -23,6 +23,10 @@ interface Heard {
 
 /** In full; not at all; or so many times within so long. */
 export type Saying = "full" | "nothing" | { readonly times: number; readonly withinMs: number };
+
+export function timesText(saying: { readonly times: number; readonly withinMs: number }): string {
+  return `${saying.times} times in the last ${Math.round(saying.withinMs / 1000)} s`;
+}
 
 export class Repeats {
   readonly #heard = new Map<string, Heard>();
