@@ -31,7 +31,7 @@ export interface ClientMember extends Swept {
   makeRoom(): void;
   /** There are too many connections: says so and closes. */
   turnAway(): void;
-  /** It waits for a next request and may be closed without harm. */
+  /** It waits for a next request, of which nothing has come, and may be closed without harm. Asks the kernel. */
   readonly idle: boolean;
   /** All is said; only the client's FIN is waited for. */
   readonly leaving: boolean;

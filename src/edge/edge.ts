@@ -9,6 +9,7 @@ import type { Backend } from "../exchange/exchange.ts";
 import { listenOn } from "../net/libc.ts";
 import type { TlsStore } from "../net/tls-store.ts";
 import type { AccessLog } from "../observe/access-log.ts";
+import { Repeats, timesText } from "../observe/repeats.ts";
 import type { ClientSocket } from "./client-socket.ts";
 import { Collector } from "./collector.ts";
 import type { ClientConnection, ClientMember, SocketEvents } from "./connection.ts";
@@ -53,6 +54,8 @@ const IDLE_CLOSED_AT_ONCE = 32;
 const LEAVING_MAX = 32;
 /** Peers that are named in the log because their forwarding headers are left out. */
 const UNTRUSTED_NAMED_MAX = 8;
+/** Requests refused or cut for the same reason that are each told; further ones are counted (and told at `debug`). */
+const TOLD_EACH_MAX = 20;
 
 export class Edge implements EdgeContext {
   /** May be replaced at any time; limits of the engine count for new connections. */
@@ -81,6 +84,7 @@ export class Edge implements EdgeContext {
   readonly #tls: TlsStore | null;
   readonly #gate = new HandshakeGate();
   readonly #untrusted = new Set<string>();
+  readonly #repeats = new Repeats();
   #listeners: Door[] = [];
   #tlsListeners: TlsListener[] = [];
   #h3Servers: H3Server[] = [];
@@ -263,10 +267,8 @@ export class Edge implements EdgeContext {
     refused[code] = (refused[code] ?? 0) + 1;
     const what = request === "" ? "" : ` ${request}`;
     const level = ERRORS[code].status >= 500 ? "warning" : "info";
-    this.#log(
-      level,
-      `refused [${code}] ${ERRORS[code].status} ${client}${what}: ${ERRORS[code].text}`,
-    );
+    const { status, text } = ERRORS[code];
+    this.#tell(level, `refused [${code}]`, `${status} ${client}${what}: ${text}`);
   }
 
   onUntrusted(peer: string): void {
@@ -278,7 +280,16 @@ export class Edge implements EdgeContext {
   }
 
   onCut(what: string, client: string, request: string): void {
-    this.#log("warning", `cut ${client} ${request}: ${what}`);
+    this.#tell("warning", "cut", `${client} ${request}: ${what}`);
+  }
+
+  /** Of what happens over and over, the first ones are told, then only how often. */
+  #tell(level: "info" | "warning", what: string, which: string): void {
+    const saying = this.#repeats.hear(what, monotonic.now(), TOLD_EACH_MAX);
+    const line = `${what} ${which}`;
+    if (saying === "full") return this.#log(level, line);
+    this.#log("debug", line);
+    if (saying !== "nothing") this.#log(level, `${what} ${timesText(saying)}, the last: ${which}`);
   }
 
   /** Makes room: idle connections go first; when there are none, the newcomer does. */
@@ -292,9 +303,14 @@ export class Edge implements EdgeContext {
   }
 
   #closeIdle(): number {
-    const idle = this.#connections().filter((member) => member.idle);
-    for (const member of idle.slice(0, IDLE_CLOSED_AT_ONCE)) member.makeRoom();
-    return idle.length;
+    let closed = 0;
+    for (const member of this.#connections()) {
+      if (closed === IDLE_CLOSED_AT_ONCE) break;
+      if (!member.idle) continue;
+      member.makeRoom();
+      closed += 1;
+    }
+    return closed;
   }
 
   /** Whether so many connections are too many. */

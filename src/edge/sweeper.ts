@@ -14,15 +14,19 @@ export interface Swept {
 
 const TICK_MS_MAX = 1000;
 const TICK_MS_MIN = 20;
+/** A tick is a quarter of the shortest timeout. */
+const TICKS_HELD_MAX = 4;
 
 export class Sweeper {
-  /** The time of the last tick, or of the last `refresh`. */
+  /** When the timer was last here. */
   now: number;
   readonly tickMs: number;
   readonly #clock: Clock;
   readonly #members: Swept[] = [];
   readonly #alsoEachTick: (now: number) => boolean;
   #timer: Timer | null = null;
+  /** Nobody is judged before; 0: they are. */
+  #heldUntil = 0;
 
   /**
    * `shortestMs`: the smallest timeout in use; the tick is a quarter of it, within bounds. `alsoEachTick` returns true while it wants to
@@ -42,7 +46,7 @@ export class Sweeper {
   add(member: Swept): void {
     if (this.#timer === null) {
       this.now = this.#clock.now();
-      this.#timer = setInterval(() => this.tick(), this.tickMs);
+      this.#timer = setInterval(() => this.onTimer(), this.tickMs);
     }
     member.sweepIndex = this.#members.length;
     this.#members.push(member);
@@ -67,6 +71,25 @@ export class Sweeper {
   /** Members, for a look at all of them; not to be changed while it is iterated. */
   members(): readonly Swept[] {
     return this.#members;
+  }
+
+  /**
+   * Late by more than a tick: this process stood still, and for all it knows the whole machine did (a virtual machine that is moved). For as
+   * long again nobody is judged, so that what was under way can end and what has come is read, but no longer than the shortest timeout.
+   * One that is only always late does judge in between.
+   */
+  onTimer(): void {
+    const now = this.#clock.now();
+    const heldMost = TICKS_HELD_MAX * this.tickMs;
+    const late = now - this.now - this.tickMs;
+    const lateMost = this.#heldUntil === 0 ? this.tickMs : heldMost;
+    if (late > lateMost) this.#heldUntil = now + Math.min(late, heldMost);
+    if (now < this.#heldUntil) {
+      this.now = now;
+      return;
+    }
+    this.#heldUntil = 0;
+    this.tick();
   }
 
   tick(): void {

@@ -145,7 +145,7 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
 
   /** It waits for a next request and may be closed without harm. */
   get idle(): boolean {
-    return this.phase === Phase.IDLE;
+    return this.phase === Phase.IDLE && !hasUnread(this.socket);
   }
 
   /** All is said; only the client's FIN is waited for. */

@@ -2,16 +2,15 @@
  * One HTTP/2 client connection: pumps bytes between the socket and the engine (proto/h2), and keeps its streams. What streams say in one
  * round of the event loop leaves in one write.
  *
- * It ends in steps (RFC 9113 section 6.8): a GOAWAY that names no stream, so that what is on its way is still served; one that
- * names the last when the client has seen the first; and, when the last stream is over, our FIN. Then it reads on for a short
- * while, so that no RST overtakes the last response.
+ * It ends in steps (RFC 9113 section 6.8): a GOAWAY that names no stream, so that what is on its way is still served; one that names the
+ * last when the client has seen the first; after the last stream our FIN. Then it reads on, so that no RST overtakes the last response.
  */
 import { release } from "../../core/bytes.ts";
 import { H2Connection, H2Event } from "../../proto/h2/connection.ts";
 import type { RequestHead } from "../../proto/events.ts";
 import { H2Code } from "../../proto/h2/frames.ts";
 import { REQUEST_WINDOW_BYTES } from "../../wire/spec.ts";
-import { ClientOutput, type ClientSocket } from "../client-socket.ts";
+import { ClientOutput, type ClientSocket, hasUnread } from "../client-socket.ts";
 import type { ClientConnection } from "../connection.ts";
 import { Handed } from "../../exchange/exchange.ts";
 import type { EdgeContext } from "../context.ts";
@@ -139,7 +138,8 @@ export class H2ClientConnection implements ClientConnection, H2Owner {
   // The edge's wishes
 
   get idle(): boolean {
-    return this.#streams.size === 0 && !this.#leaving && this.engine.established;
+    const calm = this.#streams.size === 0 && !this.#leaving && this.engine.established;
+    return calm && !hasUnread(this.#socket);
   }
 
   get leaving(): boolean {

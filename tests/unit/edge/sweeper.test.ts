@@ -68,3 +68,50 @@ test("the clock may jump: everything that is due fires once", () => {
   sweeper.remove(member);
   sweeper.tick();
 });
+
+test.each([
+  [2, 2],
+  [3, 3],
+  [50, 4],
+])("after the process stood still for %d ticks nobody is judged for %d", (stood, held) => {
+  const { clock, sweeper } = setUp();
+  const member = new Member();
+  sweeper.add(member);
+  member.deadline = sweeper.now + 1;
+  const after = (ticks: number): number => {
+    clock.at += ticks * sweeper.tickMs;
+    sweeper.onTimer();
+    return member.fired.length;
+  };
+  expect(after(1 + stood)).toBe(0);
+  for (let tick = 1; tick < held; tick++) expect(after(1)).toBe(0);
+  expect(after(1)).toBe(1);
+  sweeper.remove(member);
+  sweeper.tick();
+});
+
+test("a process that is always late judges all the same", () => {
+  const { clock, sweeper } = setUp();
+  const member = new Member();
+  sweeper.add(member);
+  member.deadline = sweeper.now + 1;
+  for (let turn = 0; turn < 2; turn++) {
+    clock.at += 3.5 * sweeper.tickMs;
+    sweeper.onTimer();
+  }
+  expect(member.fired).toHaveLength(1);
+  sweeper.remove(member);
+  sweeper.tick();
+});
+
+test("a timer that is only somewhat late judges at once", () => {
+  const { clock, sweeper } = setUp();
+  const member = new Member();
+  sweeper.add(member);
+  member.deadline = sweeper.now + sweeper.tickMs;
+  clock.at += 2 * sweeper.tickMs;
+  sweeper.onTimer();
+  expect(member.fired).toHaveLength(1);
+  sweeper.remove(member);
+  sweeper.tick();
+});

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import type { ClientSocket } from "../../../src/edge/client-socket.ts";
 import type { ClientConnection } from "../../../src/edge/connection.ts";
+import { H2ClientConnection } from "../../../src/edge/drivers/h2.ts";
 import { ProxyConnection } from "../../../src/edge/drivers/proxy.ts";
 import { RedirectConnection } from "../../../src/edge/drivers/redirect.ts";
 import { Edge } from "../../../src/edge/edge.ts";
@@ -13,6 +14,7 @@ import { Flag } from "../../../src/wire/spec.ts";
 import { eventually, requestText } from "../../apps_life/serve.ts";
 import { testCertificate } from "../../support/certificate.ts";
 import { EDGE_SETTINGS } from "../../support/edge-settings.ts";
+import { HELLO, settings } from "../../support/h2-connection.ts";
 
 /** On the loopback interface it is there at once. */
 const ARRIVAL_MS_MAX = 10_000;
@@ -90,7 +92,7 @@ class Scene implements AsyncDisposable {
   }
 
   /** Returns when it waits at the server's descriptor. */
-  send(bytes: string): void {
+  send(bytes: string | Buffer): void {
     this.#client.write(bytes);
     const deadline = performance.now() + ARRIVAL_MS_MAX;
     while (!isReadable(this.#socket.fd ?? -1)) {
@@ -123,6 +125,23 @@ class Scene implements AsyncDisposable {
   lastCall(): void {
     this.edge.stopping = true;
     this.connection.shutdown(true);
+  }
+
+  /** One client more than there may be: what it is told before anything is read. */
+  newcomer(): string {
+    this.edge.settings = { ...EDGE_SETTINGS, connectionsMax: 1 };
+    let told = "";
+    const socket = {
+      write(data: Buffer, start: number, length: number): number {
+        told += data.toString("latin1", start, start + length);
+        return length;
+      },
+      ...{ end() {}, shutdown() {}, terminate() {}, pause() {}, resume() {} },
+      ...{ remoteAddress: "192.0.2.1", remotePort: 50_000 },
+      ...{ localAddress: "192.0.2.2", localPort: 80 },
+    };
+    this.edge.accept(socket, "").closed();
+    return told;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -170,6 +189,21 @@ describe.each([false, true])("a kept connection (TLS: %p)", (tls) => {
     expect(await scene.answered()).toEndWith("hello");
     scene.connection.onDeadline(scene.edge.sweeper.now);
     expect(await scene.toEnd()).toBe("");
+  });
+
+  test("makes room for a newcomer", async () => {
+    await using scene = await kept();
+    expect(scene.newcomer()).toBe("");
+    expect(await scene.toEnd()).toBe("");
+  });
+
+  test("whose next request waits to be read makes no room", async () => {
+    await using scene = await kept();
+    scene.send(GET);
+    expect(scene.newcomer()).toStartWith("HTTP/1.1 503 ");
+    await scene.answer(1);
+    expect(await scene.answered()).toEndWith("hello");
+    expect(scene.newcomer()).toBe("");
   });
 
   test("that has something but a request is closed when it is asked again", async () => {
@@ -239,4 +273,14 @@ test("a client behind a balancer is answered", async () => {
   scene.lastCall();
   await scene.answer(0);
   expect(await scene.toEnd()).toMatch(LAST);
+});
+
+test("an HTTP/2 connection makes room unless something of it waits to be read", async () => {
+  await using scene = await Scene.open((edge, socket) => new H2ClientConnection(edge, socket, ""));
+  scene.send(HELLO);
+  await eventually("the preface", () => scene.connection.idle);
+  scene.send(settings());
+  expect(scene.newcomer()).toStartWith("HTTP/1.1 503 ");
+  await eventually("it to be read", () => scene.connection.idle);
+  expect(scene.newcomer()).toBe("");
 });
