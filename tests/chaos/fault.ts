@@ -1,5 +1,5 @@
 /** What the rows of faults are made of: the scene, who may fail, and the conditions by which a server has recovered. */
-import { descendants, type Process, treeOf } from "../apps_life/processes.ts";
+import { descendants, treeOf } from "../apps_life/processes.ts";
 import { ask, eventually, type Place } from "../apps_life/serve.ts";
 import type { TestServer } from "../support/server.ts";
 import type { Excuse, Ledger } from "./ledger.ts";
@@ -57,9 +57,9 @@ export function between(scene: Scene, least: number, most: number): number {
   return least + scene.random() * (most - least);
 }
 
-export function kill(process_: Process, signal: NodeJS.Signals): void {
+export function kill({ pid }: { readonly pid: number }, signal: NodeJS.Signals): void {
   try {
-    process.kill(process_.pid, signal);
+    process.kill(pid, signal);
   } catch {
     // It has just ended by itself.
   }
@@ -72,9 +72,9 @@ export function pick<T>(scene: Scene, from: readonly T[]): T {
 }
 
 /** All processes of the server, with the one that leads. */
-export function everyProcess(scene: Scene): readonly number[] {
-  const { pid } = scene.supervisor;
-  return [pid, ...descendants(pid).map((one) => one.pid)];
+export function everyProcess({ supervisor }: Scene): readonly { readonly pid: number }[] {
+  const { pid } = supervisor;
+  return [{ pid }, ...descendants(pid)];
 }
 
 /** Waits for one more line like this in the log than there are when it is called. */

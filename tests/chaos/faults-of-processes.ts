@@ -2,30 +2,36 @@
 import { isAlive, treeOf } from "../apps_life/processes.ts";
 import { ask, eventually } from "../apps_life/serve.ts";
 import { answers, between, edgeDies, everyProcess, kill, nothing, pick } from "./fault.ts";
-import { type Faults, RECOVERY_MS, recovered, reload, replaced, type Scene } from "./fault.ts";
+import {
+  type Fault,
+  type Faults,
+  RECOVERY_MS,
+  recovered,
+  reload,
+  replaced,
+  type Scene,
+} from "./fault.ts";
 import { workerDies, workerHangs } from "./fault.ts";
 import { TIMEOUT_SECONDS } from "./stage.ts";
 
-const PAUSE_MS_MIN = 300;
-const PAUSE_MS_MAX = 1500;
+/** The least and the most. */
+const PAUSE_MS = [300, 1500] as const;
+
+/** Whom a fault befalls. */
+type Victims = (scene: Scene) => readonly { readonly pid: number }[];
+
+const workers: Victims = (scene) => treeOf(scene.supervisor).workers;
+const edges: Victims = (scene) => treeOf(scene.supervisor).edges;
+/** As it is now: an upgrade makes another one. */
+const supervisor: Victims = ({ supervisor: { pid } }) => [{ pid }];
+
+const oneOf =
+  (victims: Victims): Victims =>
+  (scene) => [pick(scene, victims(scene))];
 
 export const PROCESSES: Faults = {
-  "kill a worker": {
-    weight: 6,
-    allows: workerDies,
-    async run(scene) {
-      kill(pick(scene, treeOf(scene.supervisor).workers), "SIGKILL");
-      await recovered(scene);
-    },
-  },
-  "kill all workers": {
-    weight: 1,
-    allows: workerDies,
-    async run(scene) {
-      for (const worker of treeOf(scene.supervisor).workers) kill(worker, "SIGKILL");
-      await recovered(scene);
-    },
-  },
+  "kill a worker": killed(oneOf(workers), { weight: 6, allows: workerDies }),
+  "kill all workers": killed(workers, { weight: 1, allows: workerDies }),
   "kill the zygote": {
     weight: 2,
     allows: workerDies,
@@ -36,14 +42,7 @@ export const PROCESSES: Faults = {
       await reload(scene);
     },
   },
-  "kill the edge": {
-    weight: 1,
-    allows: edgeDies,
-    async run(scene) {
-      kill(pick(scene, treeOf(scene.supervisor).edges), "SIGKILL");
-      await recovered(scene);
-    },
-  },
+  "kill the edge": killed(oneOf(edges), { weight: 1, allows: edgeDies }),
   "kill a worker during a reload": {
     weight: 2,
     allows: workerDies,
@@ -56,16 +55,8 @@ export const PROCESSES: Faults = {
       await recovered(scene);
     },
   },
-  "stop a worker for a while": {
-    weight: 2,
-    // What it holds waits; a worker that does not answer in time is killed.
-    allows: workerHangs,
-    async run(scene) {
-      const worker = pick(scene, treeOf(scene.supervisor).workers);
-      await pause(scene, [worker.pid], between(scene, PAUSE_MS_MIN, PAUSE_MS_MAX));
-      await recovered(scene);
-    },
-  },
+  // What it holds waits; a worker that does not answer in time is killed.
+  "stop a worker for a while": paused(oneOf(workers), { weight: 2, allows: workerHangs }),
   "stop a worker for good": {
     weight: 1,
     allows: workerHangs,
@@ -76,32 +67,14 @@ export const PROCESSES: Faults = {
       await recovered(scene);
     },
   },
-  "stop the edge for a while": {
-    weight: 2,
-    allows: nothing,
-    async run(scene) {
-      const edges = treeOf(scene.supervisor).edges.map(({ pid }) => pid);
-      await pause(scene, edges, between(scene, PAUSE_MS_MIN, PAUSE_MS_MAX));
-      await recovered(scene);
-    },
-  },
-  "stop the supervisor for a while": {
-    weight: 1,
-    allows: nothing,
-    async run(scene) {
-      await pause(scene, [scene.supervisor.pid], between(scene, PAUSE_MS_MIN, PAUSE_MS_MAX));
-      await recovered(scene);
-    },
-  },
-  "stop everything for longer than the timeout": {
-    weight: 1,
-    // As when a virtual machine is moved: no time has passed for anybody.
-    allows: nothing,
-    async run(scene) {
-      await pause(scene, everyProcess(scene), TIMEOUT_SECONDS * 1000 + between(scene, 0, 1000));
-      await recovered(scene);
-    },
-  },
+  "stop the edge for a while": paused(edges, { weight: 2, allows: nothing }),
+  "stop the supervisor for a while": paused(supervisor, { weight: 1, allows: nothing }),
+  // As when a virtual machine is moved: no time has passed for anybody.
+  "stop everything for longer than the timeout": paused(
+    everyProcess,
+    { weight: 1, allows: nothing },
+    [TIMEOUT_SECONDS * 1000, (TIMEOUT_SECONDS + 1) * 1000],
+  ),
   "hang a worker": {
     weight: 1,
     allows: workerHangs,
@@ -112,16 +85,34 @@ export const PROCESSES: Faults = {
   },
 };
 
-async function pause(scene: Scene, pids: readonly number[], ms: number): Promise<void> {
-  const signal = (pid: number, name: NodeJS.Signals): void => {
-    try {
-      process.kill(pid, name);
-    } catch {
-      // It has just ended by itself.
-    }
+type Row = Omit<Fault, "run">;
+
+function killed(victims: Victims, row: Row): Fault {
+  return {
+    ...row,
+    async run(scene) {
+      for (const victim of victims(scene)) kill(victim, "SIGKILL");
+      await recovered(scene);
+    },
   };
-  for (const pid of pids) signal(pid, "SIGSTOP");
-  await Bun.sleep(ms);
-  for (const pid of pids.toReversed()) signal(pid, "SIGCONT");
-  await answers(scene);
+}
+
+/** They stand still for a time between these two. */
+function paused(
+  victims: Victims,
+  row: Row,
+  [least, most]: readonly [number, number] = PAUSE_MS,
+): Fault {
+  return {
+    ...row,
+    async run(scene) {
+      const stopped = victims(scene);
+      const ms = between(scene, least, most);
+      for (const victim of stopped) kill(victim, "SIGSTOP");
+      await Bun.sleep(ms);
+      for (const victim of stopped.toReversed()) kill(victim, "SIGCONT");
+      await answers(scene);
+      await recovered(scene);
+    },
+  };
 }
