@@ -9,6 +9,7 @@ import { WorkerPool } from "../dispatch/pool.ts";
 import { SharedMemory } from "../dispatch/ring.ts";
 import type { LinkOwner } from "../dispatch/worker-link.ts";
 import { WorkerLink } from "../dispatch/worker-link.ts";
+import { bareHead } from "../proto/bare-head.ts";
 import type { HeadForm, RequestHead } from "../proto/events.ts";
 import { Cores } from "./cores.ts";
 import type { Events } from "./events.ts";
@@ -28,6 +29,8 @@ const HOP_MS = 0.03;
 const NEVER_MS = 1e12;
 const NO_CONSTANT = Buffer.alloc(0);
 const BOARD_WORDS = 16;
+/** A job's number. */
+const JOB_BYTES = 4;
 
 export interface NodeSettings {
   readonly form: HeadForm;
@@ -61,7 +64,7 @@ export class KeelbackNode implements Node, LinkOwner {
     this.#form = form;
     this.cores = new Cores(events, settings.cores);
     this.#edge = new Interpreter(events, this.cores, false);
-    this.#head = emptyHead();
+    this.#head = bareHead(new Uint8Array(JOB_BYTES), JOB_BYTES);
     const nothing = (): void => undefined;
     this.#pool = new WorkerPool(
       { queueMax, queueTimeoutMs, interruptMs: NEVER_MS, silentMs: 0 },
@@ -205,25 +208,6 @@ function giveBackFrame(streams: readonly number[]): Buffer {
   const payload = Buffer.alloc(4 * streams.length);
   streams.forEach((stream, at) => payload.writeUInt32LE(stream, 4 * at));
   return frame(FrameType.GIVE_BACK, 0, 0, 0, payload);
-}
-
-function emptyHead(): RequestHead {
-  return {
-    method: "GET",
-    version: 11,
-    block: new Uint8Array(4),
-    splitAt: 4,
-    blockEnd: 4,
-    contentLength: 0,
-    keepAlive: true,
-    expectContinue: false,
-    trailersOk: false,
-    upgrade: false,
-    dropped: 0,
-    forwarded: null,
-    target: () => "/",
-    field: () => null,
-  };
 }
 
 function fail(what: string): never {

@@ -197,6 +197,6 @@ class Tally {
 }
 
 /** Nearest rank, of ascending values. */
-export function quantile(sorted: Float64Array, fraction: number): number {
+function quantile(sorted: Float64Array, fraction: number): number {
   return sorted[Math.max(0, Math.ceil(sorted.length * fraction) - 1)] ?? Number.NaN;
 }

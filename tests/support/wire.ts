@@ -1,6 +1,7 @@
 /** Helpers for tests of the wire: a socket that remembers, frames as objects, exchanges and heads made by hand. */
 import type { ErrorCode } from "../../src/core/errors.ts";
 import { type FileSpan, Exchange } from "../../src/exchange/exchange.ts";
+import { bareHead } from "../../src/proto/bare-head.ts";
 import type { RequestHead } from "../../src/proto/events.ts";
 import { FrameDecoder } from "../../src/wire/frames.ts";
 import { Flag } from "../../src/wire/spec.ts";
@@ -126,21 +127,5 @@ export class FakeExchange extends Exchange {
 
 /** A head whose block is `text` (strings followed by NUL) before the constant part and `fields` after it. */
 export function fakeHead(text: string, fields = ""): RequestHead {
-  const block = Buffer.from(text + fields, "latin1");
-  return {
-    method: "GET",
-    version: 11,
-    block,
-    splitAt: text.length,
-    blockEnd: block.length,
-    contentLength: 0,
-    keepAlive: true,
-    expectContinue: false,
-    trailersOk: false,
-    upgrade: false,
-    dropped: 0,
-    forwarded: null,
-    target: () => "/",
-    field: () => null,
-  };
+  return bareHead(Buffer.from(text + fields, "latin1"), text.length);
 }
