@@ -74,8 +74,8 @@ export class Sweeper {
   }
 
   /**
-   * Late by more than a tick: this process stood still, and for all it knows the whole machine did (a virtual machine that is moved). For as
-   * long again nobody is judged, so that what was under way can end and what has come is read, but no longer than the shortest timeout.
+   * Late by more than a tick: this process stood still, and for all it knows the whole machine did (a virtual machine that is moved). For
+   * as long again nobody is judged, so that what was under way can end and what has come is read, but no longer than the shortest timeout.
    * One that is only always late does judge in between.
    */
   onTimer(): void {
