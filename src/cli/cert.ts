@@ -9,6 +9,7 @@ import { quote } from "../config/problem.ts";
 import { selfSigned } from "../net/self-signed.ts";
 import { errorText } from "../observe/log.ts";
 import { EXIT_USAGE } from "./command.ts";
+import { writeOut } from "./output.ts";
 
 const NAMES = ["localhost", "127.0.0.1", "::1"];
 const CERTIFICATE = "keelback-cert.pem";
@@ -60,7 +61,7 @@ function tell(names: readonly string[], how: string, note: string = ""): void {
 }
 
 function say(text: string): void {
-  process.stdout.write(text);
+  writeOut(text);
 }
 
 function complain(text: string, code: number): number {

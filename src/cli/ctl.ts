@@ -8,6 +8,7 @@ import { askServer } from "./ctl-client.ts";
 import { findServer } from "./ctl-find.ts";
 import { CTL_HELP, renderAnswer } from "./ctl-text.ts";
 import { EXIT_USAGE } from "./command.ts";
+import { writeOut } from "./output.ts";
 
 const EXIT_FAILED = 1;
 
@@ -121,7 +122,7 @@ function fail({ error, hint }: Answer & { ok: false }, json: boolean): number {
 }
 
 function say(text: string): number {
-  process.stdout.write(text);
+  writeOut(text);
   return 0;
 }
 
