@@ -9,7 +9,7 @@ help:
 	@echo "make serve   serve the FastAPI example on http://127.0.0.1:8000"
 	@echo "make test    all checks and tests"
 	@echo "make gen     write the generated files"
-	@echo "make bench   measure against the other servers (scenario=NAME, rounds=N, quick=1)"
+	@echo "make bench   measure against the other servers (scenario=NAME, rounds=N, seconds=N, quick=1)"
 	@echo "make chaos   break a server under load in every way, account for each request (seed=N, seconds=S)"
 	@echo "make soak    half an hour of all that at a modest rate: does memory grow, is anything left over (seconds=S, write=1)"
 	@echo "make compliance  run the public protocol suites (suite=autobahn|h2spec|tls server=NAME), write docs/compliance.md"
@@ -30,7 +30,7 @@ gen: node
 
 bench: node
 	@$(BUN) tools/setup.ts bench
-	@$(BUN) bench/macro/run.ts $(scenario) $(if $(rounds),--rounds $(rounds)) $(if $(quick),--quick)
+	@$(BUN) bench/macro/run.ts $(scenario) $(if $(rounds),--rounds $(rounds)) $(if $(seconds),--seconds $(seconds)) $(if $(quick),--quick)
 
 chaos: node
 	@$(BUN) tools/setup.ts chaos

@@ -1,17 +1,15 @@
-/**
- * Bars: how a scenario's rows are judged. Pure.
- */
-import { median } from "./stats.ts";
-import type { Figure, Row, Verdict } from "./types.ts";
+/** Bars: how a scenario's rows are judged. Pure. */
+import { errorCount, findFigure } from "../../src/compare/report/figures.ts";
+import { median } from "../../src/compare/statistics.ts";
+import type { Bar, Row } from "../../src/compare/types.ts";
 
 export const OURS = "keelback";
 
-function figureOf(rows: readonly Row[], server: string, key: string): Figure | undefined {
-  return rows.find((row) => row.server === server)?.figures[key];
-}
+export type Judge = (rows: readonly Row[]) => Bar;
 
 export function medianOf(rows: readonly Row[], server: string, key: string): number {
-  return median(figureOf(rows, server, key)?.samples ?? []);
+  const row = rows.find((each) => each.server === server);
+  return row === undefined ? Number.NaN : median(findFigure(rows, key)?.samples(row) ?? []);
 }
 
 /** The best median among these servers (`all`: every other one). */
@@ -19,21 +17,17 @@ export function best(rows: readonly Row[], peers: readonly string[] | "all", key
   const names = peers === "all" ? rows.map((row) => row.server) : peers;
   const others = names.filter((name) => !name.startsWith(OURS));
   const values = others.map((name) => medianOf(rows, name, key)).filter((n) => !Number.isNaN(n));
-  const more = rows.find((row) => row.figures[key] !== undefined)?.figures[key]?.better === "more";
   if (values.length === 0) return Number.NaN;
+  const more = findFigure(rows, key)?.better === "more";
   return more ? Math.max(...values) : Math.min(...values);
 }
 
 /** At least `least` times as good as the best of the peers. */
-export function ratioBar(
-  key: string,
-  peers: readonly string[] | "all",
-  least: number,
-): (rows: readonly Row[]) => Verdict {
+export function ratioBar(key: string, peers: readonly string[] | "all", least: number): Judge {
   return (rows) => {
     const ours = medianOf(rows, OURS, key);
     const theirs = best(rows, peers, key);
-    const figure = figureOf(rows, OURS, key);
+    const figure = findFigure(rows, key);
     const ratio = figure?.better === "less" ? theirs / ours : ours / theirs;
     const whom = peers === "all" ? "the best peer" : peers.join(" and ");
     const bar = `${figure?.label ?? key} at least ${least.toFixed(2)}x as good as of ${whom}`;
@@ -42,12 +36,25 @@ export function ratioBar(
 }
 
 /** At most `most`, in the figure's unit. */
-export function valueBar(key: string, most: number): (rows: readonly Row[]) => Verdict {
+export function valueBar(key: string, most: number): Judge {
   return (rows) => {
-    const figure = figureOf(rows, OURS, key);
-    const value = median(figure?.samples ?? []);
+    const figure = findFigure(rows, key);
+    const value = medianOf(rows, OURS, key);
     const unit = figure?.unit ?? "";
     const bar = `${figure?.label ?? key} <= ${most} ${unit}`.trim();
     return { bar, measured: `${value.toPrecision(3)} ${unit}`.trim(), met: value <= most };
   };
+}
+
+/** Nothing went wrong. */
+export function faultlessBar(rows: readonly Row[]): Bar {
+  const ours = rows.find(({ server }) => server === OURS);
+  const errors = ours === undefined ? Number.NaN : errorCount(ours);
+  return { bar: "errors and timeouts: 0", measured: `${errors}`, met: errors === 0 };
+}
+
+/** The bars of a scenario, where Keelback took part. */
+export function judged(bars: readonly Judge[], rows: readonly Row[]): Bar[] {
+  const ours = rows.some(({ server, rounds }) => server === OURS && rounds.length > 0);
+  return ours ? bars.map((bar) => bar(rows)) : [];
 }

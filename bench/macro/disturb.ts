@@ -1,9 +1,15 @@
 /** Latency and errors while an operator, or fate, does something to the server again and again. */
-import { describeStream, type Measure, openLoop, using, warm } from "./measures.ts";
-import type { StreamResult, StreamSpec } from "./openloop.ts";
-import type { ProcessInfo, RunningServer } from "./process-tree.ts";
-import { median } from "./stats.ts";
-import type { Measured } from "./types.ts";
+import type { StreamSpec } from "../../src/compare/load/http-load.ts";
+import { httpLoad } from "../../src/compare/load/order.ts";
+import type { Measurement } from "../../src/compare/measurement.ts";
+import { using } from "../../src/compare/measurement.ts";
+import type { ProcessInfo } from "../../src/compare/process-tree.ts";
+import { leavesOf } from "../../src/compare/process-tree.ts";
+import type { RunningServer } from "../../src/compare/server-process.ts";
+import { median } from "../../src/compare/statistics.ts";
+import { countsOf, describeStream, failed, less, unsorted, worst } from "./figures.ts";
+import { signal } from "./leader.ts";
+import { warm } from "./measures.ts";
 
 export interface Disturbance {
   /** In words, for the table. */
@@ -21,10 +27,8 @@ const NO_WORKER = /__edge|resource_tracker/;
 
 /** The processes that run the app: those that nobody descends from. */
 function workersOf(server: RunningServer): ProcessInfo[] {
-  const tree = server.tree();
-  const parents = new Set(tree.map(({ parent }) => parent));
-  return tree.filter(({ pid, command }) => {
-    return pid !== server.pid && !parents.has(pid) && !NO_WORKER.test(command);
+  return leavesOf(server.tree()).filter(({ pid, command }) => {
+    return pid !== server.pid && !NO_WORKER.test(command);
   });
 }
 
@@ -47,29 +51,14 @@ export const kills: Disturbance = {
 
 export const killsEachSecond: Disturbance = { ...kills, everyMs: 1000 };
 
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch {
-    // It has ended: what that does to clients is what is measured.
-  }
-}
-
-/** The first figure of the streams together: the worst. */
-export function worst(results: Record<string, StreamResult>, key: "p99Ms" | "maxMs"): number {
-  return Math.max(...Object.values(results).map((stream) => stream[key]));
-}
-
-export function failed(results: Record<string, StreamResult>): number {
-  return Object.values(results).reduce((sum, { errors }) => sum + errors, 0);
-}
-
 const RESPAWNS = 5;
+/** Estimated: the respawns, and the start. */
+export const RESPAWN_SECONDS = (RESPAWNS * RESPAWN_PAUSE_MS) / 1000 + 5;
 
 /** The only worker is killed: how long until a request that is sent at once is answered. */
-export const respawn: Measure = async (context) =>
-  using(context, async (server) => {
-    await warm(server, 1);
+export const respawn: Measurement = async (subject) =>
+  using(subject, async (server) => {
+    await warm(server, 1, subject.lab.load);
     const times: number[] = [];
     let errors = 0;
     for (let turn = 0; turn < RESPAWNS; turn++) {
@@ -77,40 +66,37 @@ export const respawn: Measure = async (context) =>
       if (worker === undefined) throw new Error("there is no worker");
       const from = performance.now();
       signal(worker.pid, "SIGKILL");
-      const answer = await fetch(server.url, { signal: AbortSignal.timeout(RESPAWN_MS_MAX) }).catch(
-        () => null,
-      );
+      const options = { signal: AbortSignal.timeout(RESPAWN_MS_MAX) };
+      const answer = await fetch(`${server.origin}/`, options).catch(() => null);
       if (answer?.status === 200) times.push(performance.now() - from);
       else errors += 1;
       await Bun.sleep(RESPAWN_PAUSE_MS);
     }
-    const value = median(times);
-    const figures: Measured["figures"] = {
-      answer: { label: "kill -9 to the next answer", unit: "ms", better: "less", value },
-    };
-    return { figures, errors, load: `${RESPAWNS} kills of the only worker` };
+    const figures = { answer: less("kill -9 to the next answer", "ms", median(times)) };
+    const load = `${RESPAWNS} kills of the only worker`;
+    return { figures, requests: RESPAWNS, errors: unsorted(errors), load };
   });
 
 /** Two runs of the same length: one in peace, one while the disturbance goes on. */
-export function disturbed(streams: StreamSpec[], disturbance: Disturbance): Measure {
+export function disturbed(streams: StreamSpec[], disturbance: Disturbance): Measurement {
   const { what, everyMs } = disturbance;
-  return async (context) =>
-    using(context, async (server) => {
-      await warm(server, 1);
-      const durationMs = context.seconds * 1000;
-      const spec = { port: server.port, warmupMs: 1000, durationMs, streams };
-      const peace = await openLoop(spec);
+  return async (subject) =>
+    using(subject, async (server) => {
+      const { seconds, lab } = subject;
+      await warm(server, 1, lab.load);
+      const spec = { port: server.port, warmupMs: 1000, durationMs: seconds * 1000, streams };
+      const peace = await httpLoad(spec, lab.load);
       let turn = 0;
       const timer = setInterval(() => disturbance.run(server, turn++), everyMs);
-      const during = await openLoop(spec);
+      const during = await httpLoad(spec, lab.load);
       clearInterval(timer);
-      const figures: Measured["figures"] = {
-        before: { label: "P99 before", unit: "ms", better: "less", value: worst(peace, "p99Ms") },
-        p99: { label: "P99 during", unit: "ms", better: "less", value: worst(during, "p99Ms") },
-        max: { label: "worst during", unit: "ms", better: "less", value: worst(during, "maxMs") },
-        failed: { label: "failed", unit: "requests", better: "less", value: failed(during) },
+      const figures = {
+        before: less("P99 before", "ms", worst(peace, "p99Ms")),
+        p99: less("P99 during", "ms", worst(during, "p99Ms")),
+        max: less("worst during", "ms", worst(during, "maxMs")),
+        failed: less("failed", "requests", failed(during)),
       };
       const load = `${streams.map(describeStream).join("; ")}; ${what} every ${everyMs} ms`;
-      return { figures, errors: failed(peace), load };
+      return { figures, ...countsOf(peace), load };
     });
 }

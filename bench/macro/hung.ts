@@ -2,11 +2,12 @@
  * One of two workers gets a request that never ends. How the others fare, and when both workers serve again: from the moment the
  * request is sent until two processes have answered after it was given up.
  */
-import { failed, worst } from "./disturb.ts";
-import { describeStream, type Measure, openLoop, using } from "./measures.ts";
-import type { StreamSpec } from "./openloop.ts";
-import type { RunningServer } from "./process-tree.ts";
-import type { Measured } from "./types.ts";
+import type { StreamSpec } from "../../src/compare/load/http-load.ts";
+import { httpLoad } from "../../src/compare/load/order.ts";
+import type { Measurement } from "../../src/compare/measurement.ts";
+import { using } from "../../src/compare/measurement.ts";
+import type { RunningServer } from "../../src/compare/server-process.ts";
+import { countsOf, describeStream, failed, less, worst } from "./figures.ts";
 
 export const HUNG_TIMEOUT_SECONDS = 3;
 /** A server that has not recovered by then is said to take as long. */
@@ -20,7 +21,7 @@ const STEADY: StreamSpec[] = [
 
 async function processOf(server: RunningServer): Promise<string | null> {
   const options = { signal: AbortSignal.timeout(1000), headers: { connection: "close" } };
-  const answer = await fetch(server.url, options).catch(() => null);
+  const answer = await fetch(`${server.origin}/`, options).catch(() => null);
   return answer?.status === 200 ? answer.text() : null;
 }
 
@@ -39,7 +40,7 @@ async function hang(server: RunningServer, path: string): Promise<Hang> {
   let over = false;
   let status = 0;
   const asked = (async (): Promise<void> => {
-    const answer = await fetch(server.url + path, options).catch(() => null);
+    const answer = await fetch(`${server.origin}/${path}`, options).catch(() => null);
     status = answer?.status ?? 0;
     over = true;
   })();
@@ -55,32 +56,42 @@ async function hang(server: RunningServer, path: string): Promise<Hang> {
   return { recovered, status };
 }
 
+/** The hang and its end are within each of the two runs. */
+function runSeconds(seconds: number): number {
+  return Math.max(seconds, HUNG_TIMEOUT_SECONDS + 3);
+}
+
+/** Estimated: two runs with their warm-ups, and the start. */
+export function hungSeconds(seconds: number): number {
+  return 2 * (runSeconds(seconds) + 1) + 2;
+}
+
 /** `path`: of the view that hangs. One hang, however long the run. */
-export function hungWorker(path: "spin" | "deadlock"): Measure {
-  return async (context) => {
-    const setup = { ...context.setup, timeoutSeconds: HUNG_TIMEOUT_SECONDS };
-    return using({ ...context, setup }, async (server) => {
-      // The hang and its end are within the run.
-      const durationMs = Math.max(context.seconds, HUNG_TIMEOUT_SECONDS + 3) * 1000;
+export function hungWorker(path: "spin" | "deadlock"): Measurement {
+  return async (subject) => {
+    const setup = { ...subject.setup, timeoutSeconds: HUNG_TIMEOUT_SECONDS };
+    return using({ ...subject, setup }, async (server) => {
+      const host = subject.lab.load;
+      const durationMs = runSeconds(subject.seconds) * 1000;
       const spec = { port: server.port, warmupMs: 1000, durationMs, streams: STEADY };
-      const peace = await openLoop(spec);
+      const peace = await httpLoad(spec, host);
       const [during, { recovered, status }] = await Promise.all([
-        openLoop(spec),
+        httpLoad(spec, host),
         (async () => {
           await Bun.sleep(spec.warmupMs * 2);
           return hang(server, path);
         })(),
       ]);
-      const figures: Measured["figures"] = {
-        before: { label: "P99 before", unit: "ms", better: "less", value: worst(peace, "p99Ms") },
-        p99: { label: "P99 during", unit: "ms", better: "less", value: worst(during, "p99Ms") },
-        max: { label: "worst during", unit: "ms", better: "less", value: worst(during, "maxMs") },
-        failed: { label: "others failed", unit: "requests", better: "less", value: failed(during) },
-        recovered: { label: "both serve again", unit: "ms", better: "less", value: recovered },
+      const figures = {
+        before: less("P99 before", "ms", worst(peace, "p99Ms")),
+        p99: less("P99 during", "ms", worst(during, "p99Ms")),
+        max: less("worst during", "ms", worst(during, "maxMs")),
+        failed: less("others failed", "requests", failed(during)),
+        recovered: less("both serve again", "ms", recovered),
       };
       const ended = status === 0 ? "no answer" : `${status}`;
       const load = `${STEADY.map(describeStream).join("; ")}; POST /${path} once (${ended})`;
-      return { figures, errors: failed(peace), load };
+      return { figures, ...countsOf(peace), load };
     });
   };
 }

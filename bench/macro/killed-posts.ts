@@ -5,11 +5,13 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { NO_ERRORS } from "../../src/compare/load/tool.ts";
+import type { Measurement } from "../../src/compare/measurement.ts";
+import { using } from "../../src/compare/measurement.ts";
 import type { Disturbance } from "./disturb.ts";
-import { type Measure, using } from "./measures.ts";
+import { less } from "./figures.ts";
 import { describeOpen, openByClient } from "./open-client.ts";
 import type { OpenOptions } from "./open-client.ts";
-import type { Measured } from "./types.ts";
 
 interface Noted {
   /** Requests that were begun more than once. */
@@ -28,32 +30,32 @@ function read(file: string): Noted {
   return { begun, twice };
 }
 
-export function killedPosts(options: OpenOptions, kills: Disturbance): Measure {
-  return async (context) => {
+export function killedPosts(options: OpenOptions, kills: Disturbance): Measurement {
+  return async (subject) => {
     const directory = mkdtempSync(join(tmpdir(), "keelback-bench-"));
     const file = join(directory, "begun");
     process.env["BENCH_RECORD"] = file;
     try {
-      return await using(context, async (server) => {
+      return await using(subject, async (server) => {
         let turn = 0;
         const timer = setInterval(() => kills.run(server, turn++), kills.everyMs);
-        const seen = await openByClient(server, options, context.seconds);
+        const seen = await openByClient(server, options, subject);
         clearInterval(timer);
         const { begun, twice } = read(file);
         const lost = seen.failedIds.filter((id) => begun.has(id)).length;
         const unbegun = seen.failedIds.length - lost;
         const bad = seen.kinds["502"] ?? 0;
         const others = seen.failed - bad;
-        const figures: Measured["figures"] = {
-          twice: { label: "run twice", unit: "requests", better: "less", value: twice },
-          lost: { label: "begun and failed", unit: "requests", better: "less", value: lost },
-          unbegun: { label: "failed unbegun", unit: "requests", better: "less", value: unbegun },
-          bad: { label: "answered 502", unit: "requests", better: "less", value: bad },
-          others: { label: "failed otherwise", unit: "requests", better: "less", value: others },
-          p99: { label: "P99", unit: "ms", better: "less", value: seen.p99Ms },
+        const figures = {
+          twice: less("run twice", "requests", twice),
+          lost: less("begun and failed", "requests", lost),
+          unbegun: less("failed unbegun", "requests", unbegun),
+          bad: less("answered 502", "requests", bad),
+          others: less("failed otherwise", "requests", others),
+          p99: less("P99", "ms", seen.p99Ms),
         };
         const load = `${describeOpen(options)}; ${kills.what}, ${turn} times`;
-        return { figures, errors: 0, load };
+        return { figures, requests: seen.sent, errors: NO_ERRORS, load };
       });
     } finally {
       rmSync(directory, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 /** The process that leads a server, by its pid file: a binary upgrade changes it. And how each server is told to change. */
 import { existsSync, readFileSync, readdirSync } from "node:fs";
-import type { RunningServer } from "./process-tree.ts";
+import type { RunningServer } from "../../src/compare/server-process.ts";
 
 const POLL_MS = 20;
 const STEP_MS_MAX = 15_000;

@@ -1,9 +1,7 @@
-/**
- * What a result was measured on: the machine, the commit and every version that matters.
- */
+/** What a result was measured on: the machine, the commit and every version that matters. */
 import { readFileSync } from "node:fs";
 import { describeMachine } from "../../src/compare/machine.ts";
-import { root, venv } from "./paths.ts";
+import { python, root } from "./paths.ts";
 
 function printed(command: string[]): string {
   const done = Bun.spawnSync(command, { cwd: root, stderr: "ignore" });
@@ -25,12 +23,20 @@ export function commit(): string {
 
 export function versions(): Record<string, string> {
   const own: { version: string } = JSON.parse(readFileSync(`${root}/package.json`, "utf8"));
-  const freeze = printed([`${venv}/bin/python`, "-m", "pip", "freeze"]).split("\n");
+  const freeze = printed([python, "-m", "pip", "freeze"]).split("\n");
   const packages = freeze.map((line) => line.split("==")).filter((pair) => pair.length === 2);
   return {
     keelback: own.version,
     bun: Bun.version,
-    python: printed([`${venv}/bin/python`, "--version"]).replace("Python ", ""),
+    python: printed([python, "--version"]).replace("Python ", ""),
     ...Object.fromEntries(packages),
   };
+}
+
+/** What servers and apps are made of, besides the servers: their versions are in their rows. */
+const PARTS = ["uvloop", "httptools", "websockets", "wsproto", "h2", "aioquic", "Flask", "fastapi"];
+
+export function partsText(all: Record<string, string>): string {
+  const shown = PARTS.filter((name) => all[name] !== undefined);
+  return shown.map((name) => `${name} ${all[name]}`).join(", ");
 }

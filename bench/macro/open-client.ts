@@ -1,8 +1,7 @@
 /** Open-loop load by the program of bench/macro/clients: HTTP/2, and requests that are numbered. */
-import { existsSync } from "node:fs";
-import { root } from "./paths.ts";
-import { LOAD_CORE } from "./process-tree.ts";
-import type { RunningServer } from "./process-tree.ts";
+import type { Subject } from "../../src/compare/measurement.ts";
+import type { RunningServer } from "../../src/compare/server-process.ts";
+import { clientProgram } from "./lab.ts";
 
 export interface OpenOptions {
   rate: number;
@@ -32,21 +31,19 @@ export interface OpenReport {
 }
 
 const WARMUP_SECONDS = 1;
-const client = `${root}/.cache/go/bin/load`;
 
 export async function openByClient(
   server: RunningServer,
   options: OpenOptions,
-  seconds: number,
+  { seconds, lab }: Pick<Subject, "seconds" | "lab">,
 ): Promise<OpenReport> {
-  if (!existsSync(client)) throw new Error("the load client is missing: tools/setup.ts bench");
   const { rate, connections, fresh = 0, method = "GET", http2 = false, path = "" } = options;
   const flags = [
-    ...[`-url=${server.url}${path}`, `-rate=${rate}`, `-connections=${connections}`],
+    ...[`-url=${server.origin}/${path}`, `-rate=${rate}`, `-connections=${connections}`],
     ...[`-fresh=${fresh}`, `-method=${method}`, `-h2=${http2}`],
     ...[`-seconds=${seconds}`, `-warmup=${WARMUP_SECONDS}`],
   ];
-  const child = Bun.spawn(["taskset", "-c", `${LOAD_CORE}`, client, "open", ...flags], {
+  const child = Bun.spawn([...lab.load.pin, clientProgram(), "open", ...flags], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const report: OpenReport = JSON.parse(await child.stdout.text());

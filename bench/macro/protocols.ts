@@ -1,17 +1,12 @@
-/**
- * Measurements of TLS, HTTP/2, HTTP/3 and WebSocket: by h2load, and by the program of bench/macro/clients.
- */
-import { existsSync } from "node:fs";
-import { busyShare, runH2load } from "./h2load.ts";
-import type { H2loadOptions } from "./h2load.ts";
-import { growth, using } from "./measures.ts";
-import type { Measure } from "./measures.ts";
-import { LOAD_CORE } from "./process-tree.ts";
-import type { RunningServer } from "./process-tree.ts";
-import { root } from "./paths.ts";
-import type { Measured } from "./types.ts";
-
-type Figures = Measured["figures"];
+/** Measurements of TLS, HTTP/2, HTTP/3 and WebSocket: by h2load, and by the program of bench/macro/clients. */
+import { runH2load } from "../../src/compare/load/h2load.ts";
+import type { Measurement, Subject } from "../../src/compare/measurement.ts";
+import { using } from "../../src/compare/measurement.ts";
+import { leavesOf, measureThreads, pssKiB } from "../../src/compare/process-tree.ts";
+import type { RunningServer } from "../../src/compare/server-process.ts";
+import { less, more, unsorted } from "./figures.ts";
+import { clientProgram } from "./lab.ts";
+import { growth, memoryKiB } from "./measures.ts";
 
 /** What bench/macro/clients/main.go prints. */
 interface LoadReport {
@@ -34,27 +29,49 @@ interface LoadOptions {
   flags: Readonly<Record<string, number | boolean>>;
 }
 
-const client = `${root}/.cache/go/bin/load`;
+interface Http2Options {
+  connections: number;
+  /** Requests under way on each connection. */
+  streams: number;
+  headers?: Readonly<Record<string, string>>;
+  /** Length of each answer's body. */
+  bodyBytes: number;
+}
+
 const SHARE_OF_ERRORS_MAX = 0.01;
 
-function clientCommand(command: string, server: RunningServer, flags: readonly string[]): string[] {
-  if (!existsSync(client)) throw new Error("the load client is missing: tools/setup.ts bench");
-  const url =
-    command === "ws" || command === "hold" ? server.url.replace("http", "ws") : server.url;
-  return ["taskset", "-c", `${LOAD_CORE}`, client, command, `-url=${url}`, ...flags];
+function clientCommand(
+  command: string,
+  { origin }: RunningServer,
+  flags: readonly string[],
+  { lab }: Subject,
+): string[] {
+  const spoken = command === "ws" || command === "hold" ? origin.replace("http", "ws") : origin;
+  return [...lab.load.pin, clientProgram(), command, `-url=${spoken}/`, ...flags];
 }
 
 /** Requests a second over HTTP/2. */
-export function http2(options: H2loadOptions): Measure {
-  return async (context) =>
-    using(context, async (server) => {
-      const result = await runH2load(server, options, context.seconds);
-      const figures: Figures = {
-        rate: { label: "requests", unit: "/s", better: "more", value: result.requestsPerSecond },
-        mean: { label: "mean", unit: "ms", better: "less", value: result.meanMs },
-        busy: { label: "client busy", unit: "%", better: "less", value: result.busy * 100 },
+export function http2({
+  connections,
+  streams,
+  headers = {},
+  bodyBytes,
+}: Http2Options): Measurement {
+  return async (subject) =>
+    using(subject, async (server) => {
+      const given = Object.entries(headers);
+      const asked = { url: `${server.origin}/`, connections, streams, bodyBytes };
+      const flags = given.map(([name, value]) => `--header=${name}: ${value}`);
+      const options = { ...asked, seconds: subject.seconds, headers: flags };
+      const done = await runH2load(options, subject.lab.load);
+      const figures = {
+        rate: more("requests", "/s", done.requestsPerSecond),
+        mean: less("mean", "ms", done.meanMs),
+        busy: less("client busy", "%", done.busy * 100),
       };
-      return { figures, errors: result.errors, load: result.command };
+      const suffix = given.length > 0 ? ` with ${given.length} headers` : "";
+      const how = `h2load -t1 -c${connections} -m${streams}${suffix}`;
+      return { figures, requests: done.requests, errors: done.errors, load: how };
     });
 }
 
@@ -62,54 +79,59 @@ export function http2(options: H2loadOptions): Measure {
  * Rate and latency by the client of ours. Where the client is the limit (a handshake costs it more than the server), the
  * server's CPU for each answer says what the rate can't.
  */
-export function load({ command, label, flags }: LoadOptions): Measure {
-  return async (context) =>
-    using(context, async (server) => {
+export function load({ command, label, flags }: LoadOptions): Measurement {
+  return async (subject) =>
+    using(subject, async (server) => {
       const given = Object.entries(flags).map(([name, value]) => `-${name}=${value}`);
-      const timed = [...given, `-seconds=${context.seconds}`];
+      const timed = [...given, `-seconds=${subject.seconds}`];
       const start = performance.now();
-      const used = server.measureCpu();
-      const child = Bun.spawn(clientCommand(command, server, timed), {
+      const used = measureThreads(() => server.tree());
+      const child = Bun.spawn(clientCommand(command, server, timed, subject), {
         stdio: ["ignore", "pipe", "inherit"],
       });
       const result: LoadReport = JSON.parse(await child.stdout.text());
       await child.exited;
       const cpuNs = used();
-      const busy = busyShare(child, performance.now() - start);
+      const wallMs = performance.now() - start;
+      const busy = Number(child.resourceUsage()?.cpuTime.total ?? Number.NaN) / 1000 / wallMs;
       if (result.done === 0 || result.errors > result.done * SHARE_OF_ERRORS_MAX) {
         throw new Error(`${result.errors} errors, ${result.done} answers: ${result.problem}`);
       }
-      const figures: Figures = {
-        rate: { label, unit: "/s", better: "more", value: result.rate },
-        p50: { label: "P50", unit: "ms", better: "less", value: result.p50Ms },
-        p99: { label: "P99", unit: "ms", better: "less", value: result.p99Ms },
-        cpu: {
-          ...{ label: "server CPU, each", unit: "µs", better: "less" as const },
-          value: cpuNs / 1000 / result.total,
-        },
-        busy: { label: "client busy", unit: "%", better: "less", value: busy * 100 },
+      const figures = {
+        rate: more(label, "/s", result.rate),
+        p50: less("P50", "ms", result.p50Ms),
+        p99: less("P99", "ms", result.p99Ms),
+        cpu: less("server CPU, each", "µs", cpuNs / 1000 / result.total),
+        busy: less("client busy", "%", busy * 100),
       };
-      return { figures, errors: result.errors, load: ["load", command, ...given].join(" ") };
+      const errors = unsorted(result.errors);
+      const how = ["load", command, ...given].join(" ");
+      return { figures, requests: result.done + result.errors, errors, load: how };
     });
 }
 
 /** Memory of WebSockets that have exchanged one message and now wait. */
-export function idleWebSockets(connections: number): Measure {
-  return async (context) =>
-    using(context, async (server) => {
-      const few = await held(server, 1);
+export function idleWebSockets(connections: number): Measurement {
+  return async (subject) =>
+    using(subject, async (server) => {
+      const few = await held(server, 1, subject);
       await few.release();
-      const before = server.pssKiB();
-      const many = await held(server, connections);
-      const after = server.pssKiB();
-      const serving = server.servingPssKiB() / 1024;
+      const before = memoryKiB(server);
+      const many = await held(server, connections, subject);
+      const after = memoryKiB(server);
+      // Those have no children, as supervisors and zygotes have.
+      const serving = pssKiB(leavesOf(server.tree())) / 1024;
       await many.release();
-      const figures: Figures = {
-        memory: { label: "memory", unit: "MiB", better: "less", value: after / 1024 },
-        serving: { label: "edge and worker", unit: "MiB", better: "less", value: serving },
+      const figures = {
+        memory: less("memory", "MiB", after / 1024),
+        serving: less("edge and worker", "MiB", serving),
         each: growth("each WebSocket", before, after, connections),
       };
-      return { figures, errors: many.errors, load: `load hold -connections=${connections}` };
+      const errors = unsorted(many.errors);
+      return {
+        ...{ figures, requests: connections, errors },
+        load: `load hold -connections=${connections}`,
+      };
     });
 }
 
@@ -118,10 +140,9 @@ interface Held {
   release(): Promise<void>;
 }
 
-async function held(server: RunningServer, connections: number): Promise<Held> {
-  const child = Bun.spawn(clientCommand("hold", server, [`-connections=${connections}`]), {
-    stdio: ["pipe", "pipe", "inherit"],
-  });
+async function held(server: RunningServer, connections: number, subject: Subject): Promise<Held> {
+  const command = clientCommand("hold", server, [`-connections=${connections}`], subject);
+  const child = Bun.spawn(command, { stdio: ["pipe", "pipe", "inherit"] });
   const { value } = await child.stdout.getReader().read();
   const said: { open: number; errors: number; problem?: string } = JSON.parse(
     new TextDecoder().decode(value ?? new Uint8Array()),

@@ -1,14 +1,16 @@
 /** A day of releases in a minute: reloads and binary upgrades, evenly spread, while requests come at a fixed rate. */
 import { rmSync } from "node:fs";
+import type { StreamSpec } from "../../src/compare/load/http-load.ts";
+import { httpLoad } from "../../src/compare/load/order.ts";
+import type { Measurement, Reading, Subject } from "../../src/compare/measurement.ts";
+import { using } from "../../src/compare/measurement.ts";
+import type { RunningServer } from "../../src/compare/server-process.ts";
 import type { Knows } from "./leader.ts";
 import { knowing, Leader } from "./leader.ts";
-import { describeStream, type Measure, openLoop, using } from "./measures.ts";
+import { countsOf, describeStream, failed, less, unsorted, worst } from "./figures.ts";
 import { describeOpen, openByClient } from "./open-client.ts";
 import type { OpenOptions } from "./open-client.ts";
-import type { StreamSpec } from "./openloop.ts";
 import { root } from "./paths.ts";
-import type { RunningServer } from "./process-tree.ts";
-import type { Measured } from "./types.ts";
 
 /** In a minute. */
 const RELOADS = 20;
@@ -19,6 +21,7 @@ const PEACE_SECONDS_MAX = 15;
 
 export interface LoadSeen {
   failed: number;
+  counts: Pick<Reading, "requests" | "errors">;
   p99Ms: number;
   maxMs: number;
   /** Failed ones by kind, where that is known, and the first one in words. */
@@ -29,19 +32,18 @@ export interface LoadSeen {
 /** Something that sends requests for so long. */
 export interface Load {
   describe(): string;
-  run(server: RunningServer, seconds: number): Promise<LoadSeen>;
+  run(server: RunningServer, subject: Pick<Subject, "seconds" | "lab">): Promise<LoadSeen>;
 }
 
 export function streamsLoad(streams: StreamSpec[]): Load {
   return {
     describe: () => streams.map(describeStream).join("; "),
-    run: async (server, seconds) => {
+    run: async (server, { seconds, lab }) => {
       const spec = { port: server.port, warmupMs: 1000, durationMs: seconds * 1000, streams };
-      const results = Object.values(await openLoop(spec));
+      const results = await httpLoad(spec, lab.load);
       return {
-        failed: results.reduce((sum, { errors }) => sum + errors, 0),
-        p99Ms: Math.max(...results.map(({ p99Ms }) => p99Ms)),
-        maxMs: Math.max(...results.map(({ maxMs }) => maxMs)),
+        ...{ failed: failed(results), counts: countsOf(results) },
+        ...{ p99Ms: worst(results, "p99Ms"), maxMs: worst(results, "maxMs") },
       };
     },
   };
@@ -50,7 +52,10 @@ export function streamsLoad(streams: StreamSpec[]): Load {
 export function clientLoad(options: OpenOptions): Load {
   return {
     describe: () => describeOpen(options),
-    run: async (server, seconds) => openByClient(server, options, seconds),
+    run: async (server, subject) => {
+      const seen = await openByClient(server, options, subject);
+      return { ...seen, counts: { requests: seen.sent, errors: unsorted(seen.failed) } };
+    },
   };
 }
 
@@ -103,32 +108,39 @@ function describeFailures({ kinds = {}, problem }: LoadSeen): string {
   return counts.length === 0 ? "" : `; failed: ${counts.join(", ")} (first: ${problem})`;
 }
 
-export function releases(load: Load): Measure {
-  return async (context) => {
-    const knows = knowing[context.server];
+/** Estimated: the two runs with their warm-ups, a short one before, and the start. */
+export function releaseSeconds(seconds: number): number {
+  return seconds + Math.min(seconds, PEACE_SECONDS_MAX) + 6;
+}
+
+export function releases(load: Load): Measurement {
+  return async (subject) => {
+    const { seconds, lab } = subject;
+    const { name } = subject.contender;
+    const knows = knowing[name];
     if (knows === undefined) throw new Error("it can't be reloaded: SIGHUP ends it");
-    const pidFile = `${root}/.cache/bench-${context.server.replaceAll(/\W/g, "-")}.pid`;
+    const pidFile = `${root}/.cache/bench-${name.replaceAll(/\W/g, "-")}.pid`;
     rmSync(pidFile, { force: true });
-    const setup = { ...context.setup, pidFile };
-    return using({ ...context, setup }, async (server) => {
+    const setup = { ...subject.setup, pidFile };
+    return using({ ...subject, setup }, async (server) => {
       const leader = new Leader(server, pidFile);
       try {
-        await load.run(server, 1);
-        const peace = await load.run(server, Math.min(context.seconds, PEACE_SECONDS_MAX));
+        await load.run(server, { seconds: 1, lab });
+        const short = Math.min(seconds, PEACE_SECONDS_MAX);
+        const peace = await load.run(server, { seconds: short, lab });
         const [during, told] = await Promise.all([
-          load.run(server, context.seconds),
-          release(leader, knows, context.seconds),
+          load.run(server, { seconds, lab }),
+          release(leader, knows, seconds),
         ]);
-        const unfinished = told.unfinished;
-        const figures: Measured["figures"] = {
-          before: { label: "P99 before", unit: "ms", better: "less", value: peace.p99Ms },
-          p99: { label: "P99 during", unit: "ms", better: "less", value: during.p99Ms },
-          max: { label: "worst during", unit: "ms", better: "less", value: during.maxMs },
-          failed: { label: "failed", unit: "requests", better: "less", value: during.failed },
-          unfinished: { label: "upgrades missed", unit: "", better: "less", value: unfinished },
+        const figures = {
+          before: less("P99 before", "ms", peace.p99Ms),
+          p99: less("P99 during", "ms", during.p99Ms),
+          max: less("worst during", "ms", during.maxMs),
+          failed: less("failed", "requests", during.failed),
+          unfinished: less("upgrades missed", "", told.unfinished),
         };
         const done = `${load.describe()}; ${describeTold(knows, told)}${describeFailures(during)}`;
-        return { figures, errors: peace.failed, load: done };
+        return { figures, ...peace.counts, load: done };
       } finally {
         await leader.stop();
       }

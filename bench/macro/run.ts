@@ -1,128 +1,199 @@
 /**
- * `make bench`: runs scenarios, the servers in turns, and writes raw results and a table.
+ * `make bench`: presets of `keelback compare` with bars, servers in turns; writes the report and its tables to bench/results.
  *
- *     bun bench/macro/run.ts [SCENARIO...] [--server NAME]... [--rounds 5] [--seconds 5] [--quick] [--json] [--name NAME] [--no-write]
+ *     bun bench/macro/run.ts [SCENARIO|GROUP|all]... [--server NAME]... [--rounds 5] [--seconds 5] [--quick] [--closed]
+ *                            [--list] [--json] [--name NAME] [--no-write]
+ *
+ * Without a scenario: says what there is and how long it takes, and runs the throughput ones, shorter. `--closed`: of those wrk's
+ * requests a second alone, in half of the time.
  */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { renderReport } from "../render.ts";
+import { withoutEmptyRounds } from "../../src/compare/empty-rounds.ts";
+import { builtin } from "../../src/compare/load/builtin.ts";
+import { described } from "../../src/compare/load/closed.ts";
+import { wrk } from "../../src/compare/load/wrk.ts";
+import { describeMachine } from "../../src/compare/machine.ts";
+import type { Pace } from "../../src/compare/plan.ts";
+import { durationText, estimate } from "../../src/compare/plan.ts";
+import { Progress } from "../../src/compare/progress.ts";
+import { renderMarkdown } from "../../src/compare/report/markdown.ts";
+import type { Entry, Outcome } from "../../src/compare/run.ts";
+import { run } from "../../src/compare/run.ts";
+import { killServers } from "../../src/compare/server-process.ts";
+import type { Report } from "../../src/compare/types.ts";
 import { writeResult } from "../results.ts";
-import { commit, machine, versions } from "./machine.ts";
-import type { Outcome } from "./measures.ts";
-import { scenarios } from "./scenarios.ts";
-import type { Scenario } from "./scenarios.ts";
-import { servers } from "./servers.ts";
-import { median } from "./stats.ts";
-import type { Report, Row, ScenarioResult } from "./types.ts";
+import { judged } from "./bars.ts";
+import { contendersOf, CORES, labIn } from "./lab.ts";
+import { commit, partsText, versions } from "./machine.ts";
+import { root } from "./paths.ts";
+import type { Preset } from "./preset.ts";
+import { scenarioOf } from "./preset.ts";
+import { groups, presets } from "./scenarios.ts";
+import { serverOf } from "./servers.ts";
 
-interface Pace {
-  rounds: number;
-  seconds: number;
-  only: readonly string[];
-}
+const PACE = { usual: { rounds: 5, seconds: 5 }, short: { rounds: 3, seconds: 3 } };
+const QUICK = { rounds: 1, seconds: 2 };
+const EXIT_USAGE = 2;
+const EXIT_INTERRUPTED = 130;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     server: { type: "string", multiple: true, default: [] },
-    rounds: { type: "string", default: "5" },
-    seconds: { type: "string", default: "5" },
+    rounds: { type: "string" },
+    seconds: { type: "string" },
     quick: { type: "boolean", default: false },
+    closed: { type: "boolean", default: false },
+    list: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     name: { type: "string" },
     "no-write": { type: "boolean", default: false },
   },
 });
 
-function progress(text: string): void {
+function say(text: string): void {
   process.stderr.write(text);
 }
 
-function add(row: Row, outcome: Outcome): void {
-  row.command = outcome.command;
-  row.load = outcome.load;
-  row.errors += outcome.errors;
-  for (const [key, { value, ...figure }] of Object.entries(outcome.figures)) {
-    const known = (row.figures[key] ??= { ...figure, samples: [] });
-    known.samples.push(value);
-  }
+function paceOf(): Pace {
+  const pace = values.quick ? QUICK : positionals.length === 0 ? PACE.short : PACE.usual;
+  const rounds = Number(values.rounds ?? pace.rounds);
+  const seconds = Number(values.seconds ?? pace.seconds);
+  if (rounds >= 1 && seconds >= 1) return { rounds, seconds };
+  say("--rounds and --seconds are numbers from 1\n");
+  process.exit(EXIT_USAGE);
 }
 
-function brief(row: Row): string {
-  const figures = Object.values(row.figures).map(
-    ({ label, unit, samples }) => `${label} ${Number(median(samples).toPrecision(4))} ${unit}`,
-  );
-  return `${figures.join(", ")}${row.errors > 0 ? `, ${row.errors} errors` : ""}`;
-}
-
-async function oneRound(scenario: Scenario, row: Row, seconds: number): Promise<void> {
-  if (row.failure !== undefined) return;
-  try {
-    const { server } = row;
-    add(row, await scenario.measure({ server, setup: scenario.setup, seconds }));
-    progress(".");
-  } catch (error) {
-    row.failure = error instanceof Error ? error.message : String(error);
-    progress("!");
-  }
-}
-
-async function runScenario(scenario: Scenario, pace: Pace): Promise<ScenarioResult> {
-  progress(`${scenario.name} `);
-  const wanted = scenario.servers.filter(
-    (name) => pace.only.length === 0 || pace.only.includes(name),
-  );
-  const rows = wanted.map((server): Row => {
-    const row: Row = { server, command: "", load: "", figures: {}, errors: 0 };
-    if (servers[server]?.available() !== true) row.failure = "not installed here";
-    return row;
-  });
-  for (let round = 0; round < pace.rounds; round += 1) {
-    for (const row of rows) await oneRound(scenario, row, pace.seconds);
-  }
-  progress("\n");
-  for (const row of rows) progress(`  ${row.server}: ${row.failure ?? brief(row)}\n`);
-  const ours = rows.some((row) => row.server === "keelback" && row.failure === undefined);
-  const verdicts = ours ? scenario.bars.map((bar) => bar(rows)) : [];
-  for (const { bar, measured, met } of verdicts) {
-    progress(`  ${met ? "met   " : "MISSED"} ${bar}: ${measured}\n`);
-  }
-  return { name: scenario.name, title: scenario.title, rows, verdicts };
-}
-
-function chosenScenarios(): Scenario[] {
-  const unknown = positionals.filter((name) => !scenarios.some((one) => one.name === name));
+function chosen(): Preset[] {
+  const all = { ...groups, all: presets };
+  const known = new Set([...Object.keys(all), ...presets.map(({ name }) => name)]);
+  const unknown = positionals.filter((name) => !known.has(name));
   if (unknown.length > 0) {
-    const names = scenarios.map((scenario) => scenario.name).join(", ");
-    process.stderr.write(`no such scenario: ${unknown.join(", ")}\nthere are: ${names}\n`);
-    process.exit(2);
+    say(`no such scenario: ${unknown.join(", ")}\nthere are: ${[...known].join(", ")}\n`);
+    process.exit(EXIT_USAGE);
   }
-  if (positionals.length === 0) return scenarios;
-  return scenarios.filter((scenario) => positionals.includes(scenario.name));
+  const wanted = positionals.length === 0 ? ["throughput"] : positionals;
+  const names = new Set(
+    wanted
+      .flatMap((name) => Object.entries(all).find(([key]) => key === name)?.[1] ?? [])
+      .map(({ name }) => name)
+      .concat(wanted),
+  );
+  return presets.filter((preset) => names.has(preset.name) && serversOf(preset).length > 0);
+}
+
+function checkServers(): void {
+  try {
+    for (const name of values.server) serverOf(name, "asgi");
+  } catch (error) {
+    say(`--server: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exit(EXIT_USAGE);
+  }
+}
+
+/** Those that were asked for, else the preset's; nobody is asked for what it does not speak. */
+function serversOf({ servers, setup }: Preset): readonly string[] {
+  if (values.server.length === 0) return servers;
+  const spoken = setup.interface;
+  return values.server.filter((name) => serverOf(name, spoken).interfaces.includes(spoken));
+}
+
+function secondsOf(preset: Preset, pace: Pace): number {
+  const scenario = scenarioOf(preset, values.closed);
+  return estimate([{ scenario, contenders: serversOf(preset).length }], pace);
+}
+
+function list(pace: Pace): void {
+  const { rounds, seconds } = pace;
+  say(`With ${rounds} rounds of ${seconds} s:\n`);
+  for (const [group, members] of Object.entries(groups)) {
+    const total = members.reduce((sum, preset) => sum + secondsOf(preset, pace), 0);
+    say(`\n${group} (${durationText(total)})\n`);
+    for (const preset of members) {
+      const takes = durationText(secondsOf(preset, pace));
+      say(`  ${preset.name.padEnd(22)} ${takes.padStart(11)}  ${preset.title}\n`);
+    }
+  }
+}
+
+async function entryOf(preset: Preset): Promise<Entry> {
+  const { setup } = preset;
+  const contenders = await contendersOf(serversOf(preset), setup);
+  return { scenario: scenarioOf(preset, values.closed), setup, contenders };
+}
+
+/** Ctrl-C keeps what was measured; a second one ends at once. */
+function interruptible(): AbortSignal {
+  const controller = new AbortController();
+  process.on("SIGINT", () => {
+    if (controller.signal.aborted) {
+      killServers();
+      process.exit(EXIT_INTERRUPTED);
+    }
+    controller.abort();
+  });
+  return controller.signal;
+}
+
+async function measureAll(some: readonly Preset[], pace: Pace): Promise<Outcome> {
+  const entries: Entry[] = [];
+  for (const preset of some) entries.push(await entryOf(preset));
+  const total = some.reduce((sum, preset) => sum + secondsOf(preset, pace), 0);
+  say(`takes about ${durationText(total)}\n`);
+  const { isTTY: terminal, columns } = process.stderr;
+  const output = { terminal, columns, write: say };
+  const progress = new Progress(output, total);
+  const scratch = mkdtempSync(join(tmpdir(), "keelback-bench-"));
+  try {
+    const lab = labIn(scratch, interruptible());
+    return await run(entries, { pace, lab, progress });
+  } finally {
+    progress.end();
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function reportOf(outcome: Outcome, pace: Pace): Report {
+  const all = versions();
+  const machine = {
+    ...describeMachine(CORES),
+    ...{ commit: commit(), python: all["python"] ?? "", packages: partsText(all) },
+  };
+  const asked = ["bench/macro/run.ts", ...process.argv.slice(2)].join(" ");
+  const report: Report = {
+    schema: 1,
+    tool: { name: "keelback", version: all["keelback"] ?? "" },
+    date: new Date().toISOString(),
+    ...{ command: asked, app: "Keelback's bars", machine },
+    ...{ rounds: pace.rounds, seconds: pace.seconds, partial: outcome.partial },
+    loadTools: [wrk, builtin].map(described),
+    notes: outcome.notes,
+    scenarios: outcome.scenarios.map(withoutEmptyRounds).map((scenario) => {
+      const bars = presets.find(({ name }) => name === scenario.name)?.bars ?? [];
+      return { ...scenario, bars: judged(bars, scenario.rows) };
+    }),
+  };
+  // Where the repository lies is nobody's business.
+  return JSON.parse(JSON.stringify(report).replaceAll(`${root}/`, ""));
 }
 
 async function main(): Promise<void> {
-  const chosen = chosenScenarios();
-  const pace: Pace = {
-    rounds: values.quick ? 1 : Number(values.rounds),
-    seconds: values.quick ? 2 : Number(values.seconds),
-    only: values.server,
-  };
-  const report: Report = {
-    date: new Date().toISOString(),
-    commit: commit(),
-    rounds: pace.rounds,
-    seconds: pace.seconds,
-    machine: machine(),
-    versions: versions(),
-    scenarios: [],
-  };
-  for (const scenario of chosen) report.scenarios.push(await runScenario(scenario, pace));
+  const pace = paceOf();
+  checkServers();
+  const some = chosen();
+  if (values.list || positionals.length === 0) list(pace);
+  if (values.list) return;
+  const report = reportOf(await measureAll(some, pace), pace);
+  const markdown = renderMarkdown(report);
   if (!values["no-write"]) {
-    const name = values.name ?? (chosen.length === 1 ? (chosen[0]?.name ?? "run") : "run");
-    const stem = writeResult({ date: report.date, name, report, markdown: renderReport(report) });
-    progress(`wrote ${stem}.json and ${stem}.md\n`);
+    const name = values.name ?? (some.length === 1 ? some[0]?.name : undefined) ?? "run";
+    const stem = writeResult({ date: report.date, name, report, markdown });
+    say(`wrote ${stem}.json and ${stem}.md\n`);
   }
-  process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : renderReport(report));
+  process.stdout.write(values.json ? `${JSON.stringify(report)}\n` : markdown);
 }
 
 await main();

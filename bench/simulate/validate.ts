@@ -7,23 +7,25 @@
  *
  * `--ahead` (as root): server and generator go before everything else on the machine, for a look on one that is not quiet.
  */
-import { writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { parseDistribution } from "../../src/simulate/distribution.ts";
 import { type Model, type Plan, simulate } from "../../src/simulate/simulate.ts";
 import { Workload } from "../../src/simulate/workload.ts";
+import type { StreamResult } from "../../src/compare/load/http-load.ts";
+import { httpLoad } from "../../src/compare/load/order.ts";
+import type { Lab } from "../../src/compare/measure.ts";
+import { median } from "../../src/compare/statistics.ts";
+import { labIn, setupOf, startPinned } from "../macro/lab.ts";
+import { childrenOf } from "../macro/leader.ts";
 import { commit, machine, versions } from "../macro/machine.ts";
 import { writeResult } from "../results.ts";
-import { childrenOf } from "../macro/leader.ts";
-import { openLoop } from "../macro/measures.ts";
-import type { StreamResult } from "../macro/openloop.ts";
-import { startPinned } from "../macro/process-tree.ts";
-import { median } from "../macro/stats.ts";
-import type { Interface } from "../macro/types.ts";
 
 interface Point {
   readonly name: string;
-  readonly interface: Interface;
+  readonly interface: Plan["interface"];
   readonly server: string;
   readonly model: Model;
   readonly workers: number;
@@ -124,26 +126,28 @@ async function load(
   port: number,
   rate: number,
   seconds: number,
+  lab: Lab,
 ): Promise<StreamResult | undefined> {
   const streams = [{ name: "all", path: "/", connections: CONNECTIONS, rate }];
-  const running = openLoop({ port, warmupMs: WARMUP_MS, durationMs: seconds * 1000, streams });
+  const spec = { port, warmupMs: WARMUP_MS, durationMs: seconds * 1000, streams };
+  const running = httpLoad(spec, lab.load);
   await Bun.sleep(WARMUP_MS / 4);
   goAhead(childrenOf(process.pid));
   return (await running)["all"];
 }
 
-async function measure(point: Point, seconds: number): Promise<Figures> {
+async function measure(point: Point, seconds: number, lab: Lab): Promise<Figures> {
   process.env["BENCH_SERVICE"] = point.service.join(" ");
-  const server = await startPinned(point.server, {
-    interface: point.interface,
-    app: `${point.interface}_service:app`,
-    workers: point.workers,
-    ...(point.interface === "wsgi" ? { threads: point.threads } : {}),
+  const { workers, threads } = point;
+  const setup = setupOf(point.interface, `${point.interface}_service`, {
+    workers,
+    ...(point.interface === "wsgi" ? { threads } : {}),
   });
+  const server = await startPinned(point.server, setup, lab);
   try {
     goAhead(server.tree().map(({ pid }) => pid));
-    const open = await load(server.port, point.rate, seconds);
-    const closed = await load(server.port, 0, seconds);
+    const open = await load(server.port, point.rate, seconds, lab);
+    const closed = await load(server.port, 0, seconds, lab);
     if (open === undefined || closed === undefined || open.errors > 0) {
       throw new Error(`${point.server} failed ${open?.errors} requests`);
     }
@@ -193,16 +197,19 @@ async function main(): Promise<void> {
       positionals.length === 0 || positionals.some((word) => `${name} ${server}`.includes(word)),
   );
   const results: Result[] = [];
+  const scratch = mkdtempSync(join(tmpdir(), "keelback-simulate-"));
+  const lab = labIn(scratch);
   for (const point of chosen) {
     const predicted = predict(point);
     const all: Figures[] = [];
-    for (let round = 0; round < rounds; round++) all.push(await measure(point, seconds));
+    for (let round = 0; round < rounds; round++) all.push(await measure(point, seconds, lab));
     const middle = (key: keyof Figures): number => median(all.map((one) => one[key]));
     const measured = { p50: middle("p50"), p99: middle("p99"), throughput: middle("throughput") };
     const result = { ...point, predicted, measured, rounds: all };
     results.push(result);
     process.stderr.write(`${point.name}, ${point.server}: ${JSON.stringify({ predicted, all })}\n`);
   }
+  rmSync(scratch, { recursive: true, force: true });
   const date = new Date().toISOString();
   const report = { date, commit: commit(), machine: machine(), versions: versions(), results };
   if (!values["no-write"]) {

@@ -154,11 +154,16 @@ function workersFor(facts: Facts, request: Request): Recommendation {
     };
   }
   const peak = facts.peakPerSecond;
-  const log =
-    peak === null
-      ? ""
-      : `; the log's peak of ${number(peak)} a second takes ${percent((peak * request.cpu) / 1000 / cores)} of them`;
+  const log = peak === null ? "" : `; ${peakText(peak, (peak * request.cpu) / 1000, cores)}`;
   return keep("workers", String(now), cpu + log);
+}
+
+/** `busy`: how many cores a peak of so many requests a second computes on. */
+function peakText(peak: number, busy: number, cores: number): string {
+  const when = `the log's peak of ${number(peak)} a second`;
+  const needed = busy < 0.1 ? "less than 0.1" : number(busy);
+  if (busy <= cores) return `${when} keeps ${needed} of them busy`;
+  return `${when} needs ${needed} cores, more than there are: requests would wait, whatever is set here`;
 }
 
 function threadsFor(facts: Facts, request: Request, workers: number): Recommendation[] {

@@ -1,4 +1,5 @@
 /** Sends an audit's traffic, by the load generator's own process: closed (so many clients, one request at a time each) or open (a rate). */
+import { endingWithUs } from "../compare/guard.ts";
 import { httpLoad } from "../compare/load/order.ts";
 import type { LoadRequest, StreamResult } from "../compare/load/http-load.ts";
 
@@ -24,7 +25,7 @@ export async function drive(order: Drive): Promise<StreamResult> {
     spin: false,
     streams: [stream],
   };
-  const results = await httpLoad(spec, { pin: [], signal });
+  const results = await httpLoad(spec, { pin: endingWithUs(), signal });
   const result = results["audit"];
   if (result === undefined) throw new Error("the load generator gave no result");
   return result;

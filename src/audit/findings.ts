@@ -19,8 +19,8 @@ const POOL_WAIT_MS = 5;
 /** AnyIO's default. */
 const POOL_THREADS = 40;
 /** KiB for each 1000 requests. */
-export const GROWTH_KIB = 512;
-export const GROWTH_FIT = 0.6;
+const GROWTH_KIB = 512;
+const GROWTH_FIT = 0.6;
 
 export function findingsOf(facts: Facts): readonly Finding[] {
   const total = facts.routes.reduce((sum, { wall, count }) => sum + wall * count, 0);

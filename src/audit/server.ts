@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { guard } from "../compare/guard.ts";
 import { leavesOf, pssKiB, treeOf } from "../compare/process-tree.ts";
 
 /** The zygote takes it (python/keelback/settings.py). */
@@ -52,6 +53,7 @@ export async function startServer(start: ServerStart): Promise<AuditedServer> {
     // Ctrl-C is for the audit, which ends it.
     detached: true,
   });
+  const ended = guard(child.pid);
   let stopping = false;
   const stop = (): void => {
     // A second signal would hurry it, and the probe would not write.
@@ -62,7 +64,9 @@ export async function startServer(start: ServerStart): Promise<AuditedServer> {
   const output = new Output(start.shown);
   const read = output.read(child.stderr);
   const end = async (): Promise<void> => {
-    await Promise.all([child.exited, read]);
+    await child.exited;
+    ended();
+    await read;
     start.signal.removeEventListener("abort", stop);
     output.end();
   };

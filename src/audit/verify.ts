@@ -127,7 +127,7 @@ function sideOf({ name, server, settings, requestsPerSecond, p50, p99, errors }:
 }
 
 /** In words: what differs beyond noise, and what does not. */
-export function verdictOf(current: Side, recommended: Side): string {
+function verdictOf(current: Side, recommended: Side): string {
   const parts = [
     compared("throughput", current.requestsPerSecond, recommended.requestsPerSecond, number),
     compared("P50", current.p50, recommended.p50, time),

@@ -1,5 +1,5 @@
 /** The words of `keelback audit`: its own options, and what is left for the server. Pure. */
-import { didYouMean, quote } from "../config/problem.ts";
+import { quote } from "../config/problem.ts";
 import { nearest } from "../config/names.ts";
 
 export interface AuditArguments {
@@ -132,10 +132,12 @@ function headersOf(words: readonly string[]): Record<string, string> | string {
   return headers;
 }
 
-/** Where the server does not know an option, it may be one of ours that was meant. */
-export function meant(word: string): string {
-  const own = [...VALUED, ...FILES, ...SWITCHES];
-  return didYouMean(nearest(word.replace(/^--/, ""), own));
+/** Where the server does not know an option, it may be one of ours that was meant; null: it is like none. */
+export function meant(word: string): string | null {
+  const [, name] = /^--([^=]+)/.exec(word) ?? [];
+  if (name === undefined) return null;
+  const near = nearest(name, [...VALUED, ...FILES, ...SWITCHES]);
+  return near === null ? null : `--${near}`;
 }
 
 function wrong(text: string): ParsedAudit {

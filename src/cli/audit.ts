@@ -14,7 +14,7 @@ import type { AuditReport } from "../audit/types.ts";
 import { errorText } from "../observe/log.ts";
 import { ownCommand } from "./again.ts";
 import type { AuditArguments } from "./audit-arguments.ts";
-import { parseAudit } from "./audit-arguments.ts";
+import { meant, parseAudit } from "./audit-arguments.ts";
 import { AUDIT_HELP } from "./audit-text.ts";
 import { checkConfig } from "./check.ts";
 import { EXIT_USAGE, parseCommand, problemText } from "./command.ts";
@@ -35,8 +35,11 @@ export async function runAudit(argv: readonly string[]): Promise<number> {
   const options = parsed.arguments;
   const command = parseCommand(options.rest);
   if (command.name === "usage") {
-    process.stderr.write(problemText(command.problems));
-    return EXIT_USAGE;
+    const text = problemText(command.problems);
+    process.stderr.write(text);
+    const words = options.rest.filter((word) => text.includes(word));
+    const near = words.map(meant).find((option) => option !== null);
+    return near === undefined ? EXIT_USAGE : complain(`did you mean ${near}?`, EXIT_USAGE);
   }
   if (command.name !== "serve") {
     return complain(`${options.rest.join(" ")}: is no option of an audit`, EXIT_USAGE);

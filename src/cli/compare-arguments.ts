@@ -109,7 +109,7 @@ const FLAGS: readonly Flag[] = [
   {
     ...{ name: "against", meta: "FILE.json" },
     summary:
-      "say what became better or worse since this report; exit code 3 when something got worse",
+      "say what became better or worse since this report; exit code 3: worse, 4: not comparable",
   },
   {
     ...{ name: "interface", meta: "wsgi|asgi", choices: ["wsgi", "asgi"] },

@@ -80,7 +80,7 @@ function detected(given: CompareArguments, directory: string): string | null {
   throw new CannotCompare(`${text}; or measure without an app: --preset hello`);
 }
 
-export function scenariosFor(given: CompareArguments, subject: Subject): Scenario[] {
+function scenariosFor(given: CompareArguments, subject: Subject): Scenario[] {
   const file = readFile(given.scenarioFile);
   const paths = given.paths.length > 0 ? given.paths : ["/"];
   const options: ScenarioOptions = {
@@ -173,7 +173,9 @@ export async function prepare(input: PrepareInput): Promise<Prepared> {
     const setup = setupOf(scenario, subject, given, cores);
     const found = await findInstalled(input, setup, await find(setup));
     const contenders = chosen(input, scenario, found);
-    for (const family of absentFamilies(found)) missing.add(family);
+    for (const family of absentFamilies(found)) {
+      if (suitsFramework(family, scenario, subject.found)) missing.add(family);
+    }
     const counts = scenario.load.kind === "http" && scenario.load.openOnly !== true;
     const top = counts && "path" in nginx ? ceilingOf(nginx, scenario) : undefined;
     entries.push({
@@ -270,9 +272,13 @@ const FRAMEWORKS: ReadonlyMap<string, string> = new Map([
   ["flask", "Flask"],
 ]);
 
+function suitsFramework(family: string, { own }: Scenario, app: string): boolean {
+  const framework = FRAMEWORKS.get(family);
+  return framework === undefined || (!own && app.includes(framework));
+}
+
 function byDefault(spec: ServerSpec, scenario: Scenario, app: string): boolean {
-  const framework = FRAMEWORKS.get(spec.family);
-  if (framework !== undefined && (scenario.own || !app.includes(framework))) return false;
+  if (!suitsFramework(spec.family, scenario, app)) return false;
   return spec.kind === "server" || (spec.kind === "baseline" && scenario.baselines === true);
 }
 

@@ -1,12 +1,14 @@
 /**
  * `keelback compare [APP]`: measures the servers of the app's environment with the app. Exit codes: 0 done, 1 it could not be done, 2 the
- * command is wrong, 3 something became worse (`--against`), 130 Ctrl-C before anything was measured.
+ * command is wrong, 3 something became worse (`--against`), 4 the two reports cannot be compared, 130 Ctrl-C before anything was measured.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { loadavg, tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import type { FrontName } from "../compare/behind.ts";
+import { withoutEmptyRounds } from "../compare/empty-rounds.ts";
 import { findProgram } from "../compare/find.ts";
+import { endingWithUs } from "../compare/guard.ts";
 import type { Installed } from "../compare/install.ts";
 import { install } from "../compare/install.ts";
 import { builtin } from "../compare/load/builtin.ts";
@@ -19,8 +21,10 @@ import type { Pace, Part } from "../compare/plan.ts";
 import { DEFAULT_PACE, durationText, estimate, fit } from "../compare/plan.ts";
 import { Progress } from "../compare/progress.ts";
 import { against } from "../compare/report/against.ts";
+import type { Comparison } from "../compare/report/against.ts";
 import { renderAgainst } from "../compare/report/against-text.ts";
 import type { TextOptions } from "../compare/report/grid.ts";
+import { wrapped } from "../compare/report/grid.ts";
 import { renderMarkdown } from "../compare/report/markdown.ts";
 import { renderPage } from "../compare/report/page.ts";
 import { renderTable } from "../compare/report/table.ts";
@@ -40,7 +44,10 @@ import { VERSION } from "./version.ts";
 
 const EXIT_FAILED = 1;
 const EXIT_WORSE = 3;
+const EXIT_INCOMPARABLE = 4;
 const EXIT_INTERRUPTED = 130;
+/** Requests that the plan names. */
+const SHOWN_MAX = 3;
 const COLUMNS = { usual: 100, least: 80, most: 200 };
 /** A machine that is busier than this share of its cores spoils figures. */
 const BUSY_SHARE = 0.3;
@@ -117,7 +124,7 @@ async function compare(
     const progress = new Progress(progressOutput(), estimate(parts, pace));
     const lab: Lab = {
       ...{ serverPin: pinTo(cores.server), scratch, signal, tools, front },
-      load: { pin: pinTo(cores.load), signal },
+      load: { pin: [...endingWithUs(), ...pinTo(cores.load)], signal },
       spin: cores.load.length > 0,
     };
     const { budgetSeconds } = given;
@@ -185,8 +192,10 @@ interface Plan {
 
 function showPlan({ subject, prepared, pace, tools, cores, given, seconds }: Plan): void {
   const tell = given.list ? print : say;
+  const columns = columnsOf(given.list ? process.stdout : process.stderr);
   const fact = (name: string, text: string): void => {
-    tell(`  ${name.padEnd(10)} ${text}\n`);
+    const lines = wrapped(text, columns, `  ${name.padEnd(10)} `, " ".repeat(13));
+    tell(`${lines.join("\n")}\n`);
   };
   tell(`keelback compare: ${subject.found}\n`);
   for (const { scenario, contenders } of prepared.entries) {
@@ -200,8 +209,10 @@ function showPlan({ subject, prepared, pace, tools, cores, given, seconds }: Pla
   }
   if (prepared.missing.length > 0 && given.servers === null) {
     const names = prepared.missing.join(", ");
-    fact("not here", `${names} (--install NAME puts them into a throw-away environment)`);
+    fact("not here", `${names} (--install NAME,... adds them, in a throw-away environment)`);
   }
+  const [only, ...others] = prepared.entries;
+  if (only !== undefined && others.length === 0) fact("each", loadText(only));
   const closed = closedTools(prepared, tools).map(({ name, version }) => `${name} ${version}`);
   fact("load", `throughput by ${closed.join(", ")}; latency by Keelback's open loop`);
   const pinned = `servers on ${cores.server.join(", ")}, load on ${cores.load.join(", ")}`;
@@ -209,6 +220,20 @@ function showPlan({ subject, prepared, pace, tools, cores, given, seconds }: Pla
   const { rounds } = pace;
   const turns = `${rounds} ${rounds === 1 ? "round" : "rounds"} of ${pace.seconds} s loads, in turns`;
   fact("takes", `about ${durationText(seconds)}: ${turns}`);
+}
+
+/** What every server is asked, and how it is to run. */
+function loadText({ scenario, setup }: Prepared["entries"][number]): string {
+  const { load } = scenario;
+  const { workers, threads } = setup;
+  const many = (count: number, one: string): string => `${count} ${one}${count === 1 ? "" : "s"}`;
+  const by = `${many(workers, "worker")}${threads === undefined ? "" : ` of ${many(threads, "thread")}`}`;
+  const asked =
+    load.kind === "http" ? load.requests.map(({ method, path }) => `${method} ${path}`) : [];
+  const more = asked.length > SHOWN_MAX ? ` and ${asked.length - SHOWN_MAX} more` : "";
+  const what =
+    asked.length === 0 ? scenario.title : `${asked.slice(0, SHOWN_MAX).join(", ")}${more}`;
+  return `${by}, ${what} on ${many(load.connections, "connection")}`;
 }
 
 /** Who measures throughput in these scenarios. */
@@ -239,9 +264,7 @@ function reportOf(input: ReportInput): Report {
   const notes = [
     ...outcome.notes,
     ...(cores.note === "" ? [] : [cores.note]),
-    ...(busy > BUSY_SHARE
-      ? [`the machine was busy when this began (${(busy * 100).toFixed(0)} % of its cores)`]
-      : []),
+    ...(busy > BUSY_SHARE ? [busyText(busy)] : []),
     ...(given.behind === null
       ? []
       : [`${given.behind} stands in front of every server; its cost is counted`]),
@@ -254,8 +277,14 @@ function reportOf(input: ReportInput): Report {
     app: subject.app ?? "hello",
     ...{ rounds: pace.rounds, seconds: pace.seconds, partial: outcome.partial, machine, notes },
     loadTools: [...closed, ...own],
-    scenarios: outcome.scenarios,
+    scenarios: outcome.scenarios.map(withoutEmptyRounds),
   };
+}
+
+function busyText(share: number): string {
+  const cores = Math.max(1, navigator.hardwareConcurrency);
+  const load = `load average ${(share * cores).toFixed(1)} on ${cores} ${cores === 1 ? "core" : "cores"}`;
+  return `the machine was busy when this began (${load}): figures are lower and less steady than alone`;
 }
 
 function word(text: string): string {
@@ -283,10 +312,10 @@ function finish(report: Report, given: CompareArguments, old: Report | null): nu
   const measured = report.scenarios.some(({ rows }) =>
     rows.some(({ rounds }) => rounds.length > 0),
   );
-  const written = given.noFiles || !measured ? [] : writeFiles(report, given);
   const options = textOptions();
   if (given.json) print(`${JSON.stringify(report, undefined, 2)}\n`);
   else print(renderTable(report, options));
+  const written = given.noFiles || !measured ? [] : writeFiles(report, given);
   const places = written.map((path) => relative(process.cwd(), path) || path);
   if (places.length > 0) say(`\nwrote ${places.join(", ")}\n`);
   if (!measured) return report.partial ? EXIT_INTERRUPTED : EXIT_FAILED;
@@ -295,7 +324,17 @@ function finish(report: Report, given: CompareArguments, old: Report | null): nu
   const text = renderAgainst(comparison, options);
   if (given.json) say(`\n${text}`);
   else print(`\n${text}`);
-  const worse = comparison.tally.worse > 0 || comparison.remarks.some((remark) => remark.worse);
+  return judge(comparison);
+}
+
+/** Where the machine or the app is another one, "worse" would accuse a change of the app, and "not worse" would acquit it. */
+function judge({ comparable, differences, tally, remarks }: Comparison): number {
+  if (!comparable) {
+    const what = differences.filter(({ spoils }) => spoils).map((each) => each.what);
+    const text = `--against: these two reports cannot be compared, as they differ in ${what.join(", ")}`;
+    return complain(`${text}; measure the old state again here`, EXIT_INCOMPARABLE);
+  }
+  const worse = tally.worse > 0 || remarks.some((remark) => remark.worse);
   return worse ? EXIT_WORSE : 0;
 }
 
@@ -318,10 +357,12 @@ function writeFiles(report: Report, given: CompareArguments): string[] {
 }
 
 function textOptions(): TextOptions {
-  const width = process.stdout.columns ?? COLUMNS.usual;
-  const columns = Math.min(COLUMNS.most, Math.max(COLUMNS.least, width));
   const colour = process.stdout.isTTY && (process.env["NO_COLOR"] ?? "") === "";
-  return { columns, colour };
+  return { columns: columnsOf(process.stdout), colour };
+}
+
+function columnsOf({ columns }: NodeJS.WriteStream): number {
+  return Math.min(COLUMNS.most, Math.max(COLUMNS.least, columns ?? COLUMNS.usual));
 }
 
 function print(text: string): number {

@@ -12,7 +12,7 @@ import type { LoadHost, Pinning } from "./load/order.ts";
 import type { ProbeTarget, Testimony } from "./probe.ts";
 import { isRight, probe } from "./probe.ts";
 import { pssKiB } from "./process-tree.ts";
-import type { Scenario } from "./scenarios.ts";
+import type { MeasuredLoad, Scenario } from "./scenarios.ts";
 import { get } from "./scenarios.ts";
 import { loadOnce } from "./rounds.ts";
 import type { RunningServer, StartOptions } from "./server-process.ts";
@@ -70,7 +70,8 @@ export interface Started {
   readonly target: ProbeTarget;
 }
 
-type Start = Pick<Trial, "contender" | "setup" | "scenario">;
+/** Left out the scenario: anything that answers `GET /`. */
+type Start = Pick<Trial, "contender" | "setup"> & Partial<Pick<Trial, "scenario">>;
 
 /** The caller stops it. */
 export async function start(trial: Start, lab: Lab): Promise<Started> {
@@ -145,8 +146,9 @@ async function startOne(
   return { server: await startServer(options), command: shownCommand(launch, listen), target };
 }
 
-function firstRequest({ load }: Scenario): RequestSpec {
-  return (load.kind === "http" ? load.requests[0] : undefined) ?? get("/");
+function firstRequest(scenario: Scenario | undefined): RequestSpec {
+  const load = scenario?.load;
+  return (load?.kind === "http" ? load.requests[0] : undefined) ?? get("/");
 }
 
 /** The first look: what it answers, whether it keeps connections, about how fast it is. */
@@ -165,9 +167,12 @@ export async function look(
   trial: Pick<Trial, "contender" | "setup" | "scenario">,
   lab: Lab,
 ): Promise<Look> {
+  const { load } = trial.scenario;
+  // It starts the server in its own way, and knows itself what a right answer is.
+  if (load.kind === "measured")
+    return { command: "", said: [], keepsAlive: true, rate: Number.NaN };
   const { server, command, target } = await start(trial, lab);
   try {
-    const { load } = trial.scenario;
     if (load.kind !== "http") return { command, said: [], keepsAlive: true, rate: Number.NaN };
     const said: Testimony["answers"][] = [];
     for (const request of load.requests) {
@@ -209,6 +214,8 @@ function words(server: RunningServer): string {
 }
 
 export async function measure(trial: Trial, lab: Lab): Promise<Measured> {
+  const { load } = trial.scenario;
+  if (load.kind === "measured") return readFigures(trial, load, lab);
   const { setup, contender } = trial;
   const started = await start(trial, lab);
   const { server, command, target } = started;
@@ -234,6 +241,15 @@ export async function measure(trial: Trial, lab: Lab): Promise<Measured> {
   } finally {
     await server.stop();
   }
+}
+
+async function readFigures(trial: Trial, load: MeasuredLoad, lab: Lab): Promise<Measured> {
+  const { contender, setup, seconds } = trial;
+  const done = await load.measure({ contender, setup, seconds, lab });
+  const finite = Object.entries(done.figures).filter(([, { value }]) => Number.isFinite(value));
+  const { requests, errors, command } = done;
+  const round: Round = { requests, errors, figures: Object.fromEntries(finite) };
+  return { round, points: [], command, load: done.load, warnings: [] };
 }
 
 function known<Key extends string>(key: Key, value: number): { readonly [K in Key]?: number } {

@@ -17,8 +17,8 @@ export interface Part {
 export const LOOK_SECONDS = 3;
 /** Seconds of a round besides its loads: start, settling, warm-up, stop. */
 const ROUND_SECONDS = 2.2;
-/** A warm-up is a quarter of the load that follows. */
-const CLOSED_SHARE = 1.25;
+/** A warm-up is a third of the load that follows. */
+const CLOSED_SHARE = 4 / 3;
 /** How long a fixed number of requests takes is not known before: most servers need less. */
 const COUNT_SECONDS = 2;
 
@@ -29,19 +29,23 @@ const SECONDS = { least: 1, most: 10 };
 /** Seconds of one round of one server. */
 export function roundSeconds(scenario: Scenario, seconds: number): number {
   const { load, sweepOf, values = [] } = scenario;
-  if (sweepOf === "connections") return ROUND_SECONDS + (values.length + 0.25) * seconds;
+  if (sweepOf === "connections")
+    return ROUND_SECONDS + (values.length + CLOSED_SHARE - 1) * seconds;
   if (sweepOf !== undefined) {
     return values.length * (ROUND_SECONDS + CLOSED_SHARE * seconds);
   }
+  if (load.kind === "measured") return load.duration(seconds);
   if (load.kind === "transfer") return ROUND_SECONDS + seconds;
   if (load.kind === "websocket") return ROUND_SECONDS + 2 * seconds;
   if (load.count !== undefined) return ROUND_SECONDS + COUNT_SECONDS;
-  return ROUND_SECONDS + (load.openOnly === true ? seconds : (CLOSED_SHARE + 1) * seconds);
+  const closed = load.openOnly === true ? 0 : CLOSED_SHARE;
+  return ROUND_SECONDS + (closed + (load.closedOnly === true ? 0 : 1)) * seconds;
 }
 
 export function estimate(parts: readonly Part[], { rounds, seconds }: Pace): number {
   return parts.reduce((total, { scenario, contenders }) => {
-    return total + contenders * (LOOK_SECONDS + rounds * roundSeconds(scenario, seconds));
+    const first = scenario.load.kind === "measured" ? 0 : LOOK_SECONDS;
+    return total + contenders * (first + rounds * roundSeconds(scenario, seconds));
   }, 0);
 }
 

@@ -108,80 +108,157 @@ export interface Testimony {
 
 export interface Reference {
   readonly check: Check;
-  /** In words, for notes. */
-  readonly compared: "in full" | "without numbers" | "by status only";
-  /** Servers whose answer is another one, and what is wrong with it. */
+  /** In words, for notes: `in full`, `without numbers`, or `by status only` with who says what. */
+  readonly compared: string;
+  /** Servers whose answer is another one: what differs, and from whose. */
   readonly wrong: ReadonlyMap<string, string>;
-}
-
-function winner(votes: readonly string[]): { readonly value: string; readonly count: number } {
-  const counts = new Map<string, number>();
-  for (const vote of votes) counts.set(vote, (counts.get(vote) ?? 0) + 1);
-  let best = { value: "", count: 0 };
-  for (const [value, count] of counts) if (count > best.count) best = { value, count };
-  return best;
 }
 
 export function referenceOf(request: RequestSpec, said: readonly Testimony[]): Reference {
   const wrong = new Map<string, string>();
   const expected = request.expect?.status;
-  const status =
-    expected ?? Number(winner(said.map(({ answers }) => `${answers[0].status}`)).value);
-  const right = said.filter(({ server, answers }) => {
-    if (answers[0].status === status) return true;
-    wrong.set(server, `answers with status ${answers[0].status} instead of ${status}`);
-    return false;
-  });
+  const statuses = Map.groupBy(said, ({ answers }) => answers[0].status);
+  const status = expected ?? [...statuses].reduce(larger, [0, []])[0];
+  const right = statuses.get(status) ?? [];
+  const who = expected === undefined && right.length > 0 ? ` as of ${named(right)}` : "";
+  for (const { server, answers } of said) {
+    if (answers[0].status === status) continue;
+    wrong.set(server, `answers with status ${answers[0].status} instead of ${status}${who}`);
+  }
   const wanted = request.expect?.body;
   if (wanted !== undefined) {
     const body = { how: "exact", hash: bodyHash(Buffer.from(wanted), "exact") } as const;
-    flag(right, body, wrong);
+    const model = { body: Buffer.from(wanted), whose: "expected is" };
+    for (const [server, text] of others(right, body, model)) wrong.set(server, text);
     return { check: { status, body }, compared: "in full", wrong };
   }
   for (const how of ["exact", "numbers"] as const) {
-    // Each server answers twice: one whose own answers differ can't be compared like this.
-    const steady = right.flatMap(({ answers }) => {
-      const [once, again] = answers.map(({ body }) => bodyHash(body, how));
-      return once !== undefined && once === again ? [once] : [];
-    });
-    const best = winner(steady);
-    // One server's own page may tell its process id, which is another one after the next start.
-    const enough = how === "exact" ? 2 : 1;
-    const agreed = best.count >= enough && best.count > second(steady);
-    if (!agreed) continue;
-    const body = { how, hash: best.value };
-    flag(right, body, wrong);
+    const agreed = majority(right, how);
+    if (agreed === null) continue;
+    const body = { how, hash: agreed.hash };
+    const [first] = agreed.servers;
+    if (first === undefined) continue;
+    const verb = agreed.servers.length === 1 ? "answers" : "answer";
+    const model = { body: first.answers[0].body, whose: `${named(agreed.servers)} ${verb}` };
+    for (const [server, text] of others(right, body, model)) wrong.set(server, text);
     return {
       check: { status, body },
       compared: how === "exact" ? "in full" : "without numbers",
       wrong,
     };
   }
-  return { check: { status, body: { how: "any" } }, compared: "by status only", wrong };
+  const compared = `by status only${disagreement(right)}`;
+  return { check: { status, body: { how: "any" } }, compared, wrong };
 }
 
-/** Votes of the second most frequent value. */
-function second(votes: readonly string[]): number {
-  const best = winner(votes);
-  return winner(votes.filter((vote) => vote !== best.value)).count;
+function larger<Entry extends readonly [unknown, readonly unknown[]]>(a: Entry, b: Entry): Entry {
+  return b[1].length > a[1].length ? b : a;
 }
 
-function flag(
+/** Gunicorn with each of its workers is one voice: an app may well tell which server it runs on. */
+function familyOf({ server }: Testimony): string {
+  return server.split(" ", 1)[0] ?? server;
+}
+
+/**
+ * The answer that most agree on. Null where the app varies by itself (one server's own two answers differ, and not only one's while all
+ * others agree without their numbers), or where there are two opinions and no majority.
+ */
+function majority(
   said: readonly Testimony[],
-  body: { readonly how: "exact" | "numbers"; readonly hash: string },
-  wrong: Map<string, string>,
-): void {
+  how: "exact" | "numbers",
+): { readonly hash: string; readonly servers: readonly Testimony[] } | null {
+  const [steady, varying] = partition(said, ({ answers: [once, again] }) => {
+    return bodyHash(once.body, how) === bodyHash(again.body, how);
+  });
+  // A counter, a time, the number of one of several processes: nobody's fault, and gone without the numbers.
+  if (how === "exact" && varying.length > 0) return null;
+  const opinions = [...Map.groupBy(steady, ({ answers }) => bodyHash(answers[0].body, how))]
+    .map(([hash, servers]) => ({ hash, servers, voices: new Set(servers.map(familyOf)).size }))
+    .sort((a, b) => b.voices - a.voices || b.servers.length - a.servers.length);
+  const [best, second] = opinions;
+  if (best === undefined || varying.length >= best.servers.length) return null;
+  // One server's own page may tell its process id, which is another one after the next start.
+  if (how === "exact" && best.servers.length < 2) return null;
+  if (second === undefined) return best;
+  const families = new Set(said.map(familyOf)).size;
+  const counted = families === 1 ? "servers" : "voices";
+  if (counted === "voices") return best.voices > second.voices ? best : null;
+  return best.servers.length > second.servers.length ? best : null;
+}
+
+function partition<T>(all: readonly T[], fits: (one: T) => boolean): readonly [T[], T[]] {
+  return [all.filter(fits), all.filter((one) => !fits(one))];
+}
+
+interface Model {
+  readonly body: Buffer;
+  /** `gunicorn sync answers`. */
+  readonly whose: string;
+}
+
+/** Of each server that answers otherwise than the model: what differs. */
+function others(
+  said: readonly Testimony[],
+  { how, hash }: { readonly how: "exact" | "numbers"; readonly hash: string },
+  { body, whose }: Model,
+): readonly (readonly [string, string])[] {
+  return said.flatMap(({ server, answers }) => {
+    const hashes = answers.map((answer) => bodyHash(answer.body, how));
+    const odd = answers.find((_, index) => hashes[index] !== hash);
+    if (odd === undefined) return [];
+    const [theirs, model] = whereTheyDiffer(odd.body, body);
+    const varies = hashes[0] === hashes[1] ? "" : " (once, and otherwise when asked again)";
+    const text = `another body than the others, counted as wrong: ${theirs}${varies}, where ${whose} ${model}`;
+    return [[server, text] as const];
+  });
+}
+
+const NAMED_MAX = 2;
+
+/** `gunicorn sync, uvicorn and 3 more` */
+function named(said: readonly Testimony[]): string {
+  const names = said.map(({ server }) => server);
+  if (names.length <= NAMED_MAX) return names.join(" and ");
+  return `${names.slice(0, NAMED_MAX).join(", ")} and ${names.length - NAMED_MAX} more`;
+}
+
+/** Why bodies say nothing here: one server's own answers differ, or two servers' do and no third decides. */
+function disagreement(said: readonly Testimony[]): string {
   for (const { server, answers } of said) {
-    if (answers.every((answer) => bodyHash(answer.body, body.how) === body.hash)) continue;
-    wrong.set(server, `answers with a wrong body: ${JSON.stringify(excerpt(answers[0].body))}`);
+    const [once, again] = answers.map(({ body }) => body);
+    if (once === undefined || again === undefined) continue;
+    if (bodyHash(once, "numbers") === bodyHash(again, "numbers")) continue;
+    const [first, second] = whereTheyDiffer(once, again);
+    return ` (${server} answers ${first}, and asked again ${second})`;
   }
+  const [one, ...more] = said;
+  const hashOf = ({ answers }: Testimony): string => bodyHash(answers[0].body, "numbers");
+  const other = more.find((each) => one !== undefined && hashOf(each) !== hashOf(one));
+  if (one === undefined || other === undefined) return "";
+  const [first, second] = whereTheyDiffer(one.answers[0].body, other.answers[0].body);
+  return ` (${one.server} answers ${first}, ${other.server} ${second})`;
 }
 
 const EXCERPT_CHARS = 60;
+/** What stands before the first difference, to recognise the place. */
+const BEFORE_CHARS = 15;
 
-function excerpt(body: Buffer): string {
-  const text = body.toString("utf8", 0, EXCERPT_CHARS * 4);
-  return text.length > EXCERPT_CHARS ? `${text.slice(0, EXCERPT_CHARS)}...` : text;
+/** Both bodies around the first place where they differ. */
+function whereTheyDiffer(one: Buffer, other: Buffer): readonly [string, string] {
+  const [a, b] = [one.toString("utf8"), other.toString("utf8")];
+  let at = 0;
+  while (at < a.length && a[at] === b[at]) at += 1;
+  const longest = Math.max(a.length, b.length);
+  const from = longest <= EXCERPT_CHARS ? 0 : Math.max(0, at - BEFORE_CHARS);
+  return [excerpt(a, from), excerpt(b, from)];
+}
+
+function excerpt(text: string, from: number): string {
+  if (text === "") return "nothing";
+  const shown = text.slice(from, from + EXCERPT_CHARS);
+  const before = from > 0 ? "..." : "";
+  return JSON.stringify(`${before}${shown}${from + EXCERPT_CHARS < text.length ? "..." : ""}`);
 }
 
 /** Whether an answer is the reference's. */

@@ -2,7 +2,7 @@
  * What a process and all that descend from it use, read from /proc: memory as PSS, CPU as nanoseconds on a core. Where there is no
  * /proc the figures are NaN, and are left out.
  */
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 
 export interface ProcessInfo {
   readonly pid: number;
@@ -75,6 +75,17 @@ export function pssKiB(processes: readonly ProcessInfo[]): number {
 export function peakRssKiB(processes: readonly ProcessInfo[]): number {
   const sizes = processes.map(({ pid }) => kibOf(read(`/proc/${pid}/status`), "VmHWM"));
   return sizes.reduce((sum, size) => sum + (Number.isNaN(size) ? 0 : size), 0);
+}
+
+/** From now on `peakRssKiB` speaks of what comes. */
+export function resetPeak(processes: readonly ProcessInfo[]): void {
+  for (const { pid } of processes) {
+    try {
+      writeFileSync(`/proc/${pid}/clear_refs`, "5");
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
 }
 
 /** Nanoseconds on a core so far, by thread. */

@@ -3,6 +3,8 @@ import { durationText } from "./plan.ts";
 
 const BAR_COLUMNS = 20;
 const REFRESH_MS = 500;
+/** The estimates count as much as this share of the whole, measured. */
+const DOUBT_SHARE = 0.1;
 const CLEAR = "\r\u001b[K";
 
 export interface ProgressOutput {
@@ -79,8 +81,9 @@ export class Progress {
   line(): string {
     const { label, seconds, since } = this.#current;
     const running = since === 0 ? 0 : (performance.now() - since) / 1000;
-    // What is over says how the estimates are to be read on this machine.
-    const pace = this.#done > 0 ? this.#taken / this.#done : 1;
+    // What is over says how the estimates are to be read on this machine; the first steps say little.
+    const doubt = this.#total * DOUBT_SHARE;
+    const pace = doubt === 0 ? 1 : (this.#taken + doubt) / (this.#done + doubt);
     const here = Math.min(running / pace, seconds);
     const share = this.#share(here);
     const left = Math.max(0, (this.#total - this.#done - here) * pace);

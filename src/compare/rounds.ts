@@ -20,7 +20,7 @@ export interface Loaded {
   readonly warning?: string;
 }
 
-const WARMUP_SHARE = 0.25;
+const WARMUP_SHARE = 1 / 3;
 const WARMUP_SECONDS_MIN = 0.5;
 const OPEN_WARMUP_MS = 300;
 const BYTES_A_MIB = 1024 ** 2;
@@ -37,6 +37,8 @@ export async function loadOnce(trial: Trial, server: RunningServer, lab: Lab): P
     case "transfer":
     case "websocket":
       return loadOther(trial, server, lab);
+    case "measured":
+      throw new Error("a measurement makes its own load");
   }
 }
 
@@ -102,10 +104,11 @@ async function closedLoop(
   return { result: value, cpuSeconds, memoryKiB };
 }
 
+/** By who measures then: a slower generator leaves a server half warm. */
 async function warmUp(spec: ClosedSpec, lab: Lab): Promise<void> {
   const seconds = Math.max(WARMUP_SECONDS_MIN, spec.seconds * WARMUP_SHARE);
   const { count: _, ...rest } = spec;
-  await builtin.run({ ...rest, seconds }, lab.load);
+  await toolFor(rest, lab.tools).run({ ...rest, seconds }, lab.load);
 }
 
 async function loadHttp(
@@ -116,10 +119,10 @@ async function loadHttp(
 ): Promise<Loaded> {
   const spec = closedSpec(trial, load, server);
   if (load.openOnly !== true) await warmUp(spec, lab);
-  const single = trial.scenario.sweepOf !== undefined || load.count !== undefined;
-  if (single) {
+  const counted = load.count !== undefined;
+  if (trial.scenario.sweepOf !== undefined || counted || load.closedOnly === true) {
     const closed = await closedLoop(spec, server, lab);
-    const latency = load.count === undefined ? undefined : closed.result.latency;
+    const latency = counted ? closed.result.latency : undefined;
     const round = closedRound(closed.result, closed.cpuSeconds, latency);
     const said = { points: [], load: closed.result.load };
     return { round, memoryLoadedKiB: closed.memoryKiB, ...said };

@@ -9,6 +9,7 @@ import type { Progress } from "./progress.ts";
 import type { Reference } from "./probe.ts";
 import { referenceOf } from "./probe.ts";
 import type { Scenario } from "./scenarios.ts";
+import { digits } from "./report/numbers.ts";
 import { knee } from "./statistics.ts";
 import type { Round, Row, ScenarioResult, Setup, SweepPoint } from "./types.ts";
 
@@ -354,17 +355,24 @@ function middle(rounds: readonly Round[]): number {
   return rates.sort((a, b) => a - b)[rates.length >> 1] ?? Number.NaN;
 }
 
-/** The figure that ranks, in a few words. */
+/** The figure that ranks, or all that have names, in a few words. */
 function brief(round: Round | undefined, ranked: Scenario["ranked"]): string {
   if (round === undefined) return "nothing measured";
-  if (ranked === "p99") return `P99 ${round.latency?.p99 ?? Number.NaN} ms`;
-  const value = Math.round(round[ranked] ?? Number.NaN);
-  const units = {
-    requestsPerSecond: "requests/s",
-    throughput: "MiB/s",
-    messagesPerSecond: "messages/s",
-  };
-  return `${value} ${units[ranked]}`;
+  if (round.figures !== undefined) {
+    const all = Object.values(round.figures);
+    const said = (value: number): string => (Number.isInteger(value) ? `${value}` : digits(value));
+    return all.map(({ label, value, unit }) => `${label} ${said(value)} ${unit}`).join(", ");
+  }
+  switch (ranked) {
+    case "requestsPerSecond":
+      return `${Math.round(round[ranked] ?? Number.NaN)} requests/s`;
+    case "throughput":
+      return `${Math.round(round[ranked] ?? Number.NaN)} MiB/s`;
+    case "messagesPerSecond":
+      return `${Math.round(round[ranked] ?? Number.NaN)} messages/s`;
+    default:
+      return `P99 ${round.latency?.p99 ?? Number.NaN} ms`;
+  }
 }
 
 function firstLine(text: string): string {

@@ -1,4 +1,5 @@
 /** The scenarios of `keelback compare`, and the presets that name them: one table. */
+import type { Measurement } from "./measurement.ts";
 import type { Interface, Protocol, RequestSpec, ScenarioResult } from "./types.ts";
 
 /** Something that goes on beside the measured requests. */
@@ -23,6 +24,8 @@ export interface HttpLoad {
   readonly streams?: number;
   /** The closed loop is left out: the scenario is about latency at a rate that every server can take. */
   readonly openOnly?: boolean;
+  /** The open loop is left out: throughput alone is asked for. */
+  readonly closedOnly?: boolean;
   /** A fixed number of requests in a closed loop, as the articles did it; there is no open loop then. */
   readonly count?: number;
   /** Of the open loop; left out: half of the median throughput. */
@@ -43,6 +46,16 @@ export interface WebSocketLoad {
   readonly bytes: number;
 }
 
+/** What no other kind can say: a function does to the server what it is about, and gives figures by name. */
+export interface MeasuredLoad {
+  readonly kind: "measured";
+  /** In use at once; 0: it is not about connections. */
+  readonly connections: number;
+  /** Estimated seconds of one round with loads of so many seconds. */
+  duration(seconds: number): number;
+  readonly measure: Measurement;
+}
+
 export interface Scenario {
   readonly name: string;
   readonly title: string;
@@ -55,7 +68,7 @@ export interface Scenario {
   readonly interface?: Interface;
   /** The teaching designs take part. */
   readonly baselines?: boolean;
-  readonly load: HttpLoad | TransferLoad | WebSocketLoad;
+  readonly load: HttpLoad | TransferLoad | WebSocketLoad | MeasuredLoad;
   readonly sweepOf?: "connections" | "workers" | "threads";
   readonly values?: readonly number[];
 }

@@ -1,6 +1,7 @@
 /** A server under measurement: started on its cores, awaited until it answers, and ended with everything it started. */
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { guard, guarded } from "./guard.ts";
 import type { Pinning } from "./load/order.ts";
 import type { ProcessInfo } from "./process-tree.ts";
 import { treeOf } from "./process-tree.ts";
@@ -70,12 +71,9 @@ function killAll(pids: readonly number[]): void {
   }
 }
 
-/** Process groups of servers that run now. */
-const running = new Set<number>();
-
-/** Ends all of them at once, for a program that ends at once. */
+/** Ends all that run at once, for a program that ends at once. */
 export function killServers(): void {
-  killAll([...running].map((pid) => -pid));
+  killAll(guarded().map((leader) => -leader));
 }
 
 function textOf(log: string): string {
@@ -105,7 +103,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     detached: true,
   });
   closeSync(output);
-  running.add(child.pid);
+  const ended = guard(child.pid);
   const stop = async (): Promise<void> => {
     const pids = treeOf(child.pid).map(({ pid }) => pid);
     child.kill("SIGTERM");
@@ -114,7 +112,7 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     await child.exited;
     clearTimeout(timer);
     kill();
-    running.delete(child.pid);
+    ended();
   };
   const alive = (): boolean => child.exitCode === null && child.signalCode === null;
   const deadline = start + START_TIMEOUT_MS;

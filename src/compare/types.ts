@@ -22,6 +22,10 @@ export interface Setup {
   readonly threads?: number;
   /** Left out: HTTP/1.1 over plain TCP. */
   readonly protocol?: Protocol;
+  /** Where the server writes its process number, if it can. */
+  readonly pidFile?: string;
+  /** After which the server gives up a request or a worker, if it can. */
+  readonly timeoutSeconds?: number;
   /** `equal`: the same workers (and threads) for all; `recommended`: what each server's own documentation advises. */
   readonly mode: "equal" | "recommended";
 }
@@ -76,6 +80,14 @@ export interface ErrorCounts {
   readonly body: number;
 }
 
+/** A figure that only some scenarios have, with all that a table needs. */
+export interface NamedFigure {
+  readonly label: string;
+  readonly unit: string;
+  readonly better: "more" | "less";
+  readonly value: number;
+}
+
 /** One round of one server in one scenario. Figures that a kind of scenario does not have are left out. */
 export interface Round {
   readonly requestsPerSecond?: number;
@@ -104,6 +116,8 @@ export interface Round {
   readonly throughput?: number;
   /** WebSocket messages a second. */
   readonly messagesPerSecond?: number;
+  /** What the scenario measures besides, or instead. */
+  readonly figures?: Readonly<Record<string, NamedFigure>>;
 }
 
 /** One point of a sweep: the same row at another number of connections, workers or threads. */
@@ -134,17 +148,32 @@ export interface Row {
   readonly warnings: readonly string[];
 }
 
+/** What a server had to reach, and whether it did. */
+export interface Bar {
+  readonly bar: string;
+  readonly measured: string;
+  readonly met: boolean;
+}
+
 export interface ScenarioResult {
   readonly name: string;
   readonly title: string;
   /** One sentence: what it shows and why it matters. */
   readonly about: string;
   /** The column that ranks it. */
-  readonly ranked: "requestsPerSecond" | "p99" | "throughput" | "messagesPerSecond";
+  readonly ranked:
+    | "requestsPerSecond"
+    | "p99"
+    | "throughput"
+    | "messagesPerSecond"
+    /** One of the rounds' named figures. */
+    | `figures.${string}`;
   readonly sweepOf?: "connections" | "workers" | "threads";
   readonly setup: Setup;
+  /** 0: it is not about connections. */
   readonly connections: number;
   readonly rows: readonly Row[];
+  readonly bars?: readonly Bar[];
 }
 
 export interface Report {

@@ -1,7 +1,9 @@
 /** Closed-loop load by autocannon, which comes with Keelback from npm and runs under the same Bun. */
 import { existsSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { probe } from "../probe.ts";
 import type { ErrorCounts } from "../types.ts";
+import { builtin } from "./builtin.ts";
 import type { ClosedTool } from "./closed.ts";
 import { headerFlags, isSimple, once, only, REQUEST_TIMEOUT_SECONDS } from "./tool.ts";
 import { runProgram, shown, urlOf } from "./tool.ts";
@@ -58,13 +60,18 @@ function version(): string | null {
 export const autocannon: ClosedTool = {
   name: "autocannon",
   version: once(version),
-  can: (spec) => isSimple(spec) && spec.count === undefined,
+  can: (spec) => isSimple(spec) && spec.count === undefined && !spec.fresh,
   run: async (spec, host) => {
     const request = only(spec);
+    // It sends the next request before it sees that the connection is closed, and then waits there for ever.
+    const answer = await probe(
+      { port: Number(new URL(spec.origin).port), protocol: "h1" },
+      request,
+    );
+    if (answer?.keepsAlive === false) return builtin.run(spec, host);
     const options = [
       ...["-c", `${spec.connections}`, "-d", `${Math.max(1, Math.round(spec.seconds))}`],
       ...["-m", request.method, "-t", `${REQUEST_TIMEOUT_SECONDS}`, "-j"],
-      ...(spec.fresh ? ["-H", "Connection: close"] : []),
       ...(request.body === undefined ? [] : ["-b", request.body]),
       ...headerFlags(request, "-H"),
       urlOf(spec),

@@ -55,7 +55,7 @@ export async function runOpenLoop(spec: OpenLoopSpec): Promise<Record<string, St
   // Without a warm-up all requests are measured, from the first connection on.
   const counts = spec.warmupMs === 0;
   const begun = performance.now();
-  if (counts) for (const stream of streams) stream.measureFrom(begun);
+  if (counts) for (const stream of streams) stream.measureFrom(begun, begun + spec.durationMs);
   const connecting = Promise.all(mixed(streams).map(async (stream) => stream.connect()));
   await Promise.race([connecting, Bun.sleep(CONNECT_MS_MAX)]);
   const start = counts ? begun : performance.now() + 1;

@@ -101,9 +101,10 @@ export class Stream {
     }
   }
 
-  /** What is due from then on counts. */
-  measureFrom(time: number): void {
+  /** What is due from then on counts, and of a closed stream what is answered until the end: connecting may take longer than that. */
+  measureFrom(time: number, end: number): void {
     this.#measureFrom = time;
+    this.#end = end;
   }
 
   /** Sends what has become due by `now`. */

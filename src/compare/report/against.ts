@@ -4,7 +4,7 @@
  */
 import { median, ratioOfMedians } from "../statistics.ts";
 import type { Report, Row, ScenarioResult } from "../types.ts";
-import { FIGURES, figureOf } from "./figures.ts";
+import { FIGURES, rankedFigure } from "./figures.ts";
 import type { Figure, FigureKey } from "./figures.ts";
 
 export type Verdict = "better" | "worse" | "unchanged" | "too noisy";
@@ -80,7 +80,7 @@ const MACHINE_EXPLAINS: ReadonlySet<string> = new Set(["bun", "python"]);
 
 export function against(old: Report, now: Report, options: AgainstOptions = {}): Comparison {
   const tolerance = options.tolerance ?? TOLERANCE_PERCENT;
-  const differences = [...reportDifferences(old, now)];
+  const differences = [...reportDifferences(old, now), ...nothingInCommon(old, now)];
   const changes: Change[] = [];
   const remarks: Remark[] = [];
   for (const scenario of now.scenarios) {
@@ -109,6 +109,15 @@ export function against(old: Report, now: Report, options: AgainstOptions = {}):
     comparable: !differences.some(({ spoils }) => spoils),
     ...{ differences, tolerance, changes, remarks, tally },
   };
+}
+
+/** Where no row is in both, "nothing got worse" would say nothing. */
+function nothingInCommon(old: Report, now: Report): readonly Difference[] {
+  const rowsOf = ({ scenarios }: Report): string[] =>
+    scenarios.flatMap(({ name, rows }) => rows.map(({ server }) => `${name}: ${server}`));
+  const [before, after] = [rowsOf(old), rowsOf(now)];
+  if (before.some((row) => after.includes(row))) return [];
+  return difference("what was measured", before.join(", "), after.join(", "), true);
 }
 
 function sideOf({ date, tool }: Report): Side {
@@ -204,7 +213,7 @@ function rowChanges(scenario: ScenarioResult, old: Row, now: Row, tolerance: num
     const change = changeOf(figure, figure.samples(old), figure.samples(now), tolerance);
     return change === undefined ? [] : [{ scenario: name, server: now.server, ...change }];
   });
-  const ranked = figureOf(scenario.ranked);
+  const ranked = rankedFigure(scenario);
   for (const { value, rounds } of now.sweep ?? []) {
     const before = old.sweep?.find((point) => point.value === value);
     const samples = ranked.samples({ ...old, rounds: before?.rounds ?? [] });

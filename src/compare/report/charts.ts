@@ -4,7 +4,7 @@
  */
 import { spread } from "../statistics.ts";
 import type { Row, ScenarioResult } from "../types.ts";
-import { figureOf } from "./figures.ts";
+import { figureOf, rankedFigure } from "./figures.ts";
 import type { Figure, FigureKey } from "./figures.ts";
 import { coordinate, html, NOTHING } from "./html.ts";
 import type { Content, Markup } from "./html.ts";
@@ -107,7 +107,7 @@ function barRow(place: Place, bar: Bar, value: Content): Markup {
 
 /** Figures of the ranked column, best first: the picture that says who won. Rows without figures say why. */
 export function rankedBars(scenario: ScenarioResult, ranking: Ranking): Markup {
-  const figure = figureOf(scenario.ranked);
+  const figure = rankedFigure(scenario);
   const drawn = ranking.places.filter((place) => place.figure >= 0);
   if (drawn.length === 0) return NOTHING;
   const most = largest(drawn);
@@ -137,7 +137,7 @@ const MINI_ROWS = 4;
 
 /** The first few that compete, for a glance. */
 export function miniBars(scenario: ScenarioResult, ranking: Ranking): Markup {
-  const { format } = figureOf(scenario.ranked);
+  const { format } = rankedFigure(scenario);
   const drawn = ranking.places
     .filter(({ rank, unsure }) => rank !== undefined || unsure === true)
     .slice(0, MINI_ROWS);

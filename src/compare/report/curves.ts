@@ -4,7 +4,7 @@
  */
 import { median, mergeHistograms, quantileOfHistogram, total } from "../statistics.ts";
 import type { Histogram, Row, ScenarioResult } from "../types.ts";
-import { figureOf } from "./figures.ts";
+import { figureOf, rankedFigure } from "./figures.ts";
 import { coordinate, html, NOTHING } from "./html.ts";
 import type { Markup } from "./html.ts";
 import { duration, rounded, tickDuration, tickText } from "./numbers.ts";
@@ -87,7 +87,7 @@ export function percentileCurves(
 }
 
 export function sweepCurves(scenario: ScenarioResult, { places }: Ranking, series: Series): Markup {
-  const { samples, format, label, better } = figureOf(scenario.ranked);
+  const { samples, format, label, better } = rankedFigure(scenario);
   const found = places.flatMap((place) => {
     const points = (place.row.sweep ?? [])
       .map(({ value, rounds }) => ({ x: value, y: median(samples({ ...place.row, rounds })) }))

@@ -3,7 +3,7 @@
  * short. Table, Markdown, page and the comparison with an older report all read this one list.
  */
 import { median, mergeHistograms, mode } from "../statistics.ts";
-import type { ErrorCounts, Round, Row, ScenarioResult } from "../types.ts";
+import type { ErrorCounts, NamedFigure, Round, Row, ScenarioResult } from "../types.ts";
 import { digits, rounded, share } from "./numbers.ts";
 
 export type FigureKey =
@@ -23,7 +23,9 @@ export type FigureKey =
   | "memoryLoaded"
   | "memoryPerWorker"
   | "startupMs"
-  | "ceiling";
+  | "ceiling"
+  /** One of the rounds' named figures. */
+  | `figures.${string}`;
 
 export interface Figure {
   readonly key: FigureKey;
@@ -66,10 +68,15 @@ export function failures(errors: ErrorCounts): number {
   return errors.connection + errors.timeout + errors.status + errors.body;
 }
 
+/** In all rounds together. */
+export function errorCount({ rounds }: Row): number {
+  return rounds.reduce((sum, { errors }) => sum + failures(errors), 0);
+}
+
 /** Of all rounds together: NaN where nothing was asked. */
 export function errorRate(row: Row): number {
   const asked = row.rounds.reduce((sum, round) => sum + round.requests, 0);
-  const wrong = row.rounds.reduce((sum, round) => sum + failures(round.errors), 0);
+  const wrong = errorCount(row);
   return asked === 0 ? (wrong > 0 ? 1 : Number.NaN) : Math.min(1, wrong / asked);
 }
 
@@ -191,16 +198,70 @@ export function figureOf(key: FigureKey): Figure {
   return found;
 }
 
-/** Those that at least one row of the scenario has, in the order of the list. */
-export function figuresIn(scenario: ScenarioResult): readonly Figure[] {
-  return FIGURES.filter(({ shown }) =>
-    scenario.rows.some((row) => Number.isFinite(shown(row, scenario))),
+/** What counts something has no digits behind the point, but of medians a half. */
+function formatOf(unit: string): Figure["format"] {
+  if (unit === "/s") return rounded;
+  return unit === "" || unit === "requests" ? (count) => count.toLocaleString("en-US") : digits;
+}
+
+/** The rounds' named figures, in the order in which they come. */
+export function namedFigures(rows: readonly Row[]): readonly Figure[] {
+  const found = new Map<string, NamedFigure>();
+  for (const { figures = {} } of rows.flatMap(({ rounds }) => rounds)) {
+    for (const [name, one] of Object.entries(figures)) if (!found.has(name)) found.set(name, one);
+  }
+  return [...found].map(([name, { label, unit, better }], at) =>
+    figure({
+      ...{ key: `figures.${name}`, label, unit, better },
+      head: unit === "/s" ? `${label}/s` : label,
+      // Before all others: they are what the scenario is about.
+      rank: at / found.size,
+      format: formatOf(unit),
+      pick: (round) => round.figures?.[name]?.value,
+    }),
   );
 }
 
+/** Those that at least one row of the scenario has, in the order of the list; after the named ones. */
+export function figuresIn(scenario: ScenarioResult): readonly Figure[] {
+  const usual = FIGURES.filter(({ shown }) =>
+    scenario.rows.some((row) => Number.isFinite(shown(row, scenario))),
+  );
+  return [...namedFigures(scenario.rows), ...usual];
+}
+
+/** By its plain name: of the rounds' own figures first. */
+export function findFigure(rows: readonly Row[], name: string): Figure | undefined {
+  const own = namedFigures(rows).find(({ key }) => key === `figures.${name}`);
+  return own ?? FIGURES.find(({ key }) => key === name);
+}
+
+export function isNamed(key: FigureKey): boolean {
+  return key.startsWith("figures.");
+}
+
+/** `11 to 13`, of several rounds. */
+export function rangeText(samples: readonly number[], format: Figure["format"]): string {
+  if (samples.length < 2) return "";
+  return `${format(Math.min(...samples))} to ${format(Math.max(...samples))}`;
+}
+
+/** What ranks a scenario. */
+export function rankedFigure({ ranked, rows }: Pick<ScenarioResult, "ranked" | "rows">): Figure {
+  if (!isNamed(ranked)) return figureOf(ranked);
+  const found = namedFigures(rows).find(({ key }) => key === ranked);
+  // Nobody has it: no row was measured.
+  const name = ranked.slice("figures.".length);
+  return found ?? figure({ ...NO_FIGURE, key: ranked, label: name, head: name });
+}
+
+const NO_FIGURE: Omit<Simple, "key" | "label" | "head"> = {
+  ...{ unit: "", rank: 0, better: "less", format: digits },
+  pick: () => undefined,
+};
+
 /** What ranks a row, one value a round: of a sweep without rounds of its own, those of its best point. */
-export function rankedSamples(row: Row, ranked: ScenarioResult["ranked"]): readonly number[] {
-  const { samples, better } = figureOf(ranked);
+export function rankedSamples(row: Row, { samples, better }: Figure): readonly number[] {
   const own = samples(row);
   if (own.length > 0 || row.sweep === undefined) return own;
   let best: readonly number[] = [];

@@ -24,7 +24,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
 };
 
 /** For text and quoted attributes. Control characters, which HTML does not allow, are left out. */
-export function escaped(text: string): string {
+function escaped(text: string): string {
   return Bun.stripANSI(text)
     .replaceAll(/[^\P{Cc}\n\t]|\p{Cf}/gu, "")
     .replaceAll(/[&<>"']/g, (char) => ESCAPES[char] ?? char);

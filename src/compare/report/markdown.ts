@@ -4,7 +4,15 @@
  */
 import { spread } from "../statistics.ts";
 import type { Report, ScenarioResult } from "../types.ts";
-import { errorKinds, errorRate, figureOf, figuresIn } from "./figures.ts";
+import {
+  errorKinds,
+  errorRate,
+  figuresIn,
+  isNamed,
+  namedFigures,
+  rangeText,
+  rankedFigure,
+} from "./figures.ts";
 import type { Figure, FigureKey } from "./figures.ts";
 import { NONE, plain, tolerance } from "./numbers.ts";
 import { rankingOf, verdictOf } from "./ranking.ts";
@@ -36,6 +44,14 @@ function code(text: string): string {
   return `${fence}${room}${inner}${room}${fence}`;
 }
 
+const LATENCY = "Latency from when a request was due at a steady rate; ";
+
+/** Named figures say themselves what they are. */
+function hasLatency({ scenarios }: Report): boolean {
+  const rounds = scenarios.flatMap(({ rows }) => rows).flatMap((row) => row.rounds);
+  return rounds.some(({ latency }) => latency !== undefined);
+}
+
 export function renderMarkdown(report: Report): string {
   const { app, date, rounds, seconds, machine, loadTools, notes, partial, command } = report;
   const tools = loadTools.map(({ name, version }) => `${name} ${version}`).join(", ");
@@ -49,7 +65,7 @@ export function renderMarkdown(report: Report): string {
     "",
     ...(partial ? ["**Ended early: what is missing was not measured.**", ""] : []),
     ...report.scenarios.flatMap(scenarioLines),
-    "Latency from when a request was due at a steady rate; ± is half the range over the rounds; equal ranks (=) differ by less than their noise (95 % confidence).",
+    `${hasLatency(report) ? LATENCY : ""}± is half the range over the rounds; equal ranks (=) differ by less than their noise (95 % confidence).`,
     "",
     ...notes.map((note) => `- ${escapedMarkdown(note)}`),
   ];
@@ -62,10 +78,12 @@ function line(cells: readonly string[]): string {
 
 function scenarioLines(scenario: ScenarioResult): string[] {
   const ranking = rankingOf(scenario);
-  const ranked = figureOf(scenario.ranked);
+  const ranked = rankedFigure(scenario);
   const others = figuresIn(scenario).filter(({ key }) => key !== ranked.key);
-  const figures = others.filter(({ key }) => SHOWN.has(key));
-  const shown = ranking.places.filter(({ figure }) => !Number.isNaN(figure));
+  const figures = others.filter(({ key }) => isShown(key));
+  const shown = ranking.places.filter(
+    ({ figure, row }) => !Number.isNaN(figure) || namedFigures([row]).length > 0,
+  );
   const remarks = remarksOf(ranking);
   return [
     `## ${escapedMarkdown(scenario.title)}`,
@@ -77,8 +95,22 @@ function scenarioLines(scenario: ScenarioResult): string[] {
     ...(shown.length === 0 ? [] : [...tableLines(scenario, shown, ranked, figures), ""]),
     ...sweepLines(scenario, ranking),
     ...(remarks.length === 0 ? [] : [...remarks, ""]),
+    ...barLines(scenario),
     ...moreLines(scenario, shown, others),
   ];
+}
+
+function isShown(key: FigureKey): boolean {
+  return SHOWN.has(key) || isNamed(key);
+}
+
+/** What was to be reached, and whether it was. */
+function barLines({ bars = [] }: ScenarioResult): string[] {
+  const lines = bars.map(({ bar, measured, met }) => {
+    const outcome = met ? "met" : "**missed**";
+    return `- ${outcome}: ${escapedMarkdown(bar)}; measured ${escapedMarkdown(measured)}`;
+  });
+  return lines.length === 0 ? [] : [...lines, ""];
 }
 
 /** The knee is bold. */
@@ -87,7 +119,7 @@ function sweepLines(scenario: ScenarioResult, ranking: Ranking): string[] {
   if (rows.length === 0) return [];
   return [
     line([
-      `${figureOf(scenario.ranked).head} by ${scenario.sweepOf ?? "value"}`,
+      `${rankedFigure(scenario).head} by ${scenario.sweepOf ?? "value"}`,
       ...values.map(String),
     ]),
     line(["---", ...values.map(() => "--:")]),
@@ -133,7 +165,9 @@ function tableLines(
 
 function cellOf(figure: Figure, { row }: Place, scenario: ScenarioResult): string {
   const value = figure.shown(row, scenario);
-  return Number.isFinite(value) ? escapedMarkdown(figure.format(value)) : NONE;
+  if (!Number.isFinite(value)) return NONE;
+  const range = isNamed(figure.key) ? rangeText(figure.samples(row), figure.format) : "";
+  return escapedMarkdown(`${figure.format(value)}${range === "" ? "" : ` (${range})`}`);
 }
 
 function remarksOf({ places }: Ranking): string[] {
@@ -156,7 +190,7 @@ function moreLines(
   places: readonly Place[],
   others: readonly Figure[],
 ): string[] {
-  const rest = others.filter(({ key }) => !SHOWN.has(key));
+  const rest = others.filter(({ key }) => !isShown(key));
   const commands = scenario.rows.filter(({ command }) => command !== "");
   if (rest.length === 0 && commands.length === 0) return [];
   const table =

@@ -1,6 +1,6 @@
 /** How rows and scenarios are called, in every kind of report. */
 import type { ScenarioResult } from "../types.ts";
-import { figureOf } from "./figures.ts";
+import { rankedFigure } from "./figures.ts";
 import { cut } from "./grid.ts";
 import { plain } from "./numbers.ts";
 import type { Place } from "./ranking.ts";
@@ -8,15 +8,16 @@ import type { Place } from "./ranking.ts";
 const NAME_COLUMNS_MAX = 30;
 
 /** How all rows were run, and what ranks them. */
-export function setupText({ setup, connections, ranked }: ScenarioResult): string {
+export function setupText(scenario: ScenarioResult): string {
+  const { setup, connections } = scenario;
   const parts = [
     setup.interface.toUpperCase(),
     ...(setup.protocol === undefined || setup.protocol === "h1" ? [] : [setup.protocol]),
     counted(setup.workers, "worker"),
     ...(setup.threads === undefined ? [] : [counted(setup.threads, "thread")]),
-    counted(connections, "connection"),
+    ...(connections === 0 ? [] : [counted(connections, "connection")]),
     ...(setup.mode === "recommended" ? ["each server's recommended settings"] : []),
-    `ranked by ${figureOf(ranked).label}`,
+    `ranked by ${rankedFigure(scenario).label}`,
   ];
   return parts.join(" · ");
 }

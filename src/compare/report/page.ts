@@ -6,7 +6,7 @@ import type { Report, Row, ScenarioResult } from "../types.ts";
 import { costBars, miniBars, rankedBars, whiskerSymbol } from "./charts.ts";
 import { percentileCurves, shownFirst, sweepCurves, timelines } from "./curves.ts";
 import type { Series } from "./curves.ts";
-import { errorKinds, errorRate, figureOf, figuresIn } from "./figures.ts";
+import { errorKinds, errorRate, figuresIn, isNamed, rangeText, rankedFigure } from "./figures.ts";
 import { html, Markup, NOTHING } from "./html.ts";
 import { NONE, plain, share } from "./numbers.ts";
 import { seriesOf } from "./palette.ts";
@@ -101,7 +101,7 @@ function winnersOf(chapters: readonly Chapter[]): Markup {
       <p class="who">${who === "" ? "Nobody" : who}</p>
       <p class="much">${lead === "" ? NOTHING : html`${lead}<br />`}${chipOf(ranking)}</p>
       ${miniBars(scenario, ranking)}
-      <p class="faint">${figureOf(scenario.ranked).label}</p>
+      <p class="faint">${rankedFigure(scenario).label}</p>
     </li>`;
   });
   return html`<section aria-labelledby="winners">
@@ -139,9 +139,10 @@ function chapterOf({ scenario, ranking, id }: Chapter, series: Series): Markup {
     <p>${scenario.about}</p>
     <p class="faint">${setupText(scenario)}</p>
     <p class="verdict">${verdictOf(scenario, ranking)}. ${chipOf(ranking)}</p>
-    ${rankedBars(scenario, ranking)} ${remarksOf(ranking)} ${sweepCurves(scenario, ranking, series)}
-    ${percentileCurves(scenario, ranking, series)} ${timelines(ranking, series)}
-    ${costsOf(scenario, ranking)} ${tableOf(scenario, ranking)} ${commandsOf(scenario)}
+    ${rankedBars(scenario, ranking)} ${remarksOf(ranking)} ${barsOf(scenario)}
+    ${sweepCurves(scenario, ranking, series)} ${percentileCurves(scenario, ranking, series)}
+    ${timelines(ranking, series)} ${costsOf(scenario, ranking)} ${tableOf(scenario, ranking)}
+    ${commandsOf(scenario)}
   </section>`;
 }
 
@@ -176,6 +177,22 @@ function remarksOf({ places }: Ranking): Markup {
       </ul>`;
 }
 
+/** What was to be reached. */
+function barsOf({ bars = [] }: ScenarioResult): Markup {
+  const items = bars.map(
+    ({ bar, measured, met }) =>
+      html`<li>
+        ${met ? html`<b>✓ met:</b>` : html`<span class="bad">✕ missed:</span>`} ${plain(bar)};
+        measured ${plain(measured)}
+      </li>`,
+  );
+  return items.length === 0
+    ? NOTHING
+    : html`<ul class="remarks">
+        ${items}
+      </ul>`;
+}
+
 function tableOf(scenario: ScenarioResult, { places }: Ranking): Markup {
   const figures = figuresIn(scenario);
   if (figures.length === 0) return NOTHING;
@@ -186,9 +203,13 @@ function tableOf(scenario: ScenarioResult, { places }: Ranking): Markup {
   });
   const rows = shown.map((place) => {
     const { row, rank } = place;
-    const cells = figures.map(({ shown: valueOf, format }) => {
+    const cells = figures.map(({ key, samples, shown: valueOf, format }) => {
       const value = valueOf(row, scenario);
-      return html`<td>${Number.isFinite(value) ? format(value) : NONE}</td>`;
+      if (!Number.isFinite(value)) return html`<td>${NONE}</td>`;
+      const range = isNamed(key) ? rangeText(samples(row), format) : "";
+      return html`<td>
+        ${format(value)}${range === "" ? NOTHING : html` <small>${range}</small>`}
+      </td>`;
     });
     return html`<tr${rank === 1 ? html` class="first"` : NOTHING}><td>${rankText(place)}</td><th scope="row">${nameText(place)}</th><td>${plain(row.version)}</td>${cells}</tr>`;
   });

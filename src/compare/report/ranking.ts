@@ -6,7 +6,7 @@
 import { median, ratioOfMedians } from "../statistics.ts";
 import type { Interval } from "../statistics.ts";
 import type { Row, ScenarioResult } from "../types.ts";
-import { errorKinds, errorRate, figureOf, rankedSamples } from "./figures.ts";
+import { errorKinds, errorRate, rankedFigure, rankedSamples } from "./figures.ts";
 import { duration, share, times } from "./numbers.ts";
 
 /** One request in a thousand: more failures than that, and speed is no merit. */
@@ -46,11 +46,12 @@ export function advantage(a: Place, b: Place, better: "more" | "less"): Interval
 }
 
 export function rankingOf(scenario: ScenarioResult): Ranking {
-  const { better } = figureOf(scenario.ranked);
+  const ranked = rankedFigure(scenario);
+  const { better } = ranked;
   const sign = better === "more" ? -1 : 1;
   const entries = scenario.rows
     .map((row) => {
-      const samples = row.failure === undefined ? rankedSamples(row, scenario.ranked) : [];
+      const samples = row.failure === undefined ? rankedSamples(row, ranked) : [];
       return { row, samples, figure: median(samples) };
     })
     .sort((a, b) => worth(sign, a.figure) - worth(sign, b.figure));
@@ -71,12 +72,18 @@ export function rankingOf(scenario: ScenarioResult): Ranking {
       continue;
     }
     competing++;
-    const tied = leader !== undefined && !(advantage(leader, alone, better).low > 1);
+    const tied = leader !== undefined && isLevel(leader, alone, better);
     const place: Place = { ...alone, rank: tied ? (leader?.rank ?? 1) : competing, tied };
     if (!tied) leader = place;
     places.push(place);
   }
   return standing(places, better);
+}
+
+/** Is their difference within the noise? Of nothing nobody is so many times as good: then their rounds decide. */
+function isLevel(leader: Place, other: Place, better: "more" | "less"): boolean {
+  if (leader.figure === 0) return Math.min(...other.samples) <= Math.max(...leader.samples);
+  return !(advantage(leader, other, better).low > 1);
 }
 
 /** Sorts figures best first, and rows without one last. */
@@ -140,11 +147,16 @@ export function leadText({ lead, winners }: Ranking, scenario: ScenarioResult): 
   const best =
     scenario.sweepOf !== undefined && first.row.rounds.length === 0 ? "at its best, " : "";
   const from = winners.length > 1 ? `${first.row.server} ${best}` : best;
-  if (figureOf(scenario.ranked).better === "more") {
+  const { better, unit, format } = rankedFigure(scenario);
+  if (better === "more") {
     return `${from}${times(factor.middle)} ${over.row.server} (${range(factor)})`;
   }
-  const against = `${over.row.server}'s ${duration(over.figure)}`;
-  return `${from}${duration(first.figure)} against ${against}, ${times(factor.middle)} (${range(factor)})`;
+  const say = (value: number): string =>
+    unit === "ms" ? duration(value) : `${format(value)} ${unit}`.trim();
+  const both = `${from}${say(first.figure)} against ${over.row.server}'s ${say(over.figure)}`;
+  // Of nothing nobody is so many times as good.
+  if (first.figure === 0) return both;
+  return `${both}, ${times(factor.middle)} (${range(factor)})`;
 }
 
 /** The confidence interval, in as many digits as `times`. */

@@ -3,7 +3,7 @@
  */
 import { median } from "../statistics.ts";
 import type { ScenarioResult } from "../types.ts";
-import { figureOf } from "./figures.ts";
+import { rankedFigure } from "./figures.ts";
 import { cut, padded, paint } from "./grid.ts";
 import type { TextOptions } from "./grid.ts";
 import { nameText } from "./names.ts";
@@ -25,7 +25,7 @@ export interface SweepCell {
 }
 
 export function sweepCells(scenario: ScenarioResult, { places }: Ranking): SweepCells {
-  const { samples, format } = figureOf(scenario.ranked);
+  const { samples, format } = rankedFigure(scenario);
   const swept = places.filter(({ row }) => (row.sweep?.length ?? 0) > 0);
   const all = swept.flatMap(({ row: { sweep = [] } }) => sweep.map(({ value }) => value));
   const values = [...new Set(all)].sort((a, b) => a - b);
@@ -50,7 +50,7 @@ export function sweepLines(
 ): string[] {
   const { values, rows } = sweepCells(scenario, ranking);
   if (rows.length === 0) return [];
-  const { label } = figureOf(scenario.ranked);
+  const { label } = rankedFigure(scenario);
   const cells = rows.map((row) => row.cells.map(({ text, knee }) => `${text}${knee ? "*" : " "}`));
   const heads = values.map((value) => `${value} `);
   const widths = heads.map((head, i) =>

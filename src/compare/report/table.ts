@@ -4,7 +4,7 @@
  */
 import { spread } from "../statistics.ts";
 import type { Report, ScenarioResult } from "../types.ts";
-import { errorKinds, errorRate, figureOf, figuresIn } from "./figures.ts";
+import { errorKinds, errorRate, figuresIn, rankedFigure } from "./figures.ts";
 import type { Figure } from "./figures.ts";
 import { bar, cut, encoded, padded, paint, wrapped } from "./grid.ts";
 import type { TextOptions, Tone } from "./grid.ts";
@@ -35,11 +35,6 @@ export function renderTable(report: Report, options: TextOptions): string {
   ];
   const text = blocks.map((lines) => lines.join("\n")).join("\n\n");
   return `${encoded(text, options)}\n`;
-}
-
-/** One scenario's block alone: for showing it as soon as it is measured. */
-export function renderScenario(scenario: ScenarioResult, options: TextOptions): string {
-  return `${encoded(scenarioLines(scenario, options).join("\n"), options)}\n`;
 }
 
 function headLines(report: Report, options: TextOptions): string[] {
@@ -132,7 +127,7 @@ function toneOf({ rank, unranked, unsure }: Place): Tone {
 }
 
 function columnsOf(scenario: ScenarioResult, { places }: Ranking): readonly Column[] {
-  const ranked = figureOf(scenario.ranked);
+  const ranked = rankedFigure(scenario);
   const best = Math.max(
     ...places.filter(({ row }) => row.kind !== "ceiling").map(({ figure }) => figure || 0),
   );

@@ -2,6 +2,7 @@
 import type { Setup } from "../types.ts";
 import {
   address,
+  asked,
   BACKLOG,
   certificatePath,
   isEqual,
@@ -34,6 +35,7 @@ const uvicorn: ServerSpec = {
       ...["--no-access-log", "--log-level", "warning"],
       ...when(isEqual(setup), "--timeout-keep-alive", `${KEEP_ALIVE}`, "--backlog", `${BACKLOG}`),
       ...tls(setup, listen, "--ssl-certfile", "--ssl-keyfile"),
+      ...asked("--timeout-worker-healthcheck", setup.timeoutSeconds),
     ],
   }),
 };

@@ -7,6 +7,7 @@ import { existsSync } from "node:fs";
 import type { Protocol, Setup } from "../types.ts";
 import {
   address,
+  asked,
   BACKLOG,
   CONNECTIONS,
   isEqual,
@@ -51,7 +52,8 @@ const kinds: readonly Kind[] = [
   { name: "gthread", h2: true, resources: manyThreads },
   {
     name: "gevent",
-    pip: ["gevent"],
+    // gunicorn does not always bring packaging, which this worker of its imports.
+    pip: ["gevent", "packaging"],
     distributions: ["gevent"],
     h2: true,
     resources: loops,
@@ -116,6 +118,8 @@ function specOf(kind: Kind): ServerSpec {
             : when(existsSync(MEMORY), "--worker-tmp-dir", MEMORY)),
           ...tls(setup, listen, "--certfile", "--keyfile"),
           ...when(setup.protocol === "h2", "--http-protocols", "h2,h1"),
+          ...asked("--pid", setup.pidFile),
+          ...asked("--timeout", setup.timeoutSeconds),
         ],
       };
     },

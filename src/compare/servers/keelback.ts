@@ -1,6 +1,6 @@
 /** Keelback itself. Its defaults are what it recommends; the number of workers is the comparison's in both modes. */
 import { existsSync } from "node:fs";
-import { address, asAsked, isEqual, threads, tls } from "./spec.ts";
+import { address, asAsked, asked, isEqual, threads, tls } from "./spec.ts";
 import type { ServerSpec } from "./spec.ts";
 
 const launcher = new URL("../../../keelback", import.meta.url).pathname;
@@ -27,6 +27,8 @@ export const keelback: ServerSpec = {
       ...(isEqual(setup) ? threads("--threads", setup) : []),
       ...tls(setup, listen, "--certfile", "--keyfile"),
       ...(setup.protocol === "h3" ? ["--http3"] : []),
+      ...asked("--pid", setup.pidFile),
+      ...asked("--timeout", setup.timeoutSeconds),
     ],
   }),
 };

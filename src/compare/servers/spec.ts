@@ -99,6 +99,11 @@ export function threads(flag: string, setup: Setup): string[] {
   return setup.threads === undefined ? [] : [flag, `${setup.threads}`];
 }
 
+/** `flag VALUE`, where the setup has one. */
+export function asked(flag: string, value: string | number | undefined): string[] {
+  return value === undefined ? [] : [flag, `${value}`];
+}
+
 /** A list of options that only some setups have. */
 export function when(condition: boolean, ...options: string[]): string[] {
   return condition ? options : [];

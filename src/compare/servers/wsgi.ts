@@ -5,6 +5,7 @@ import type { Setup } from "../types.ts";
 import {
   address,
   asAsked,
+  asked,
   BACKLOG,
   certificatePath,
   CONNECTIONS,
@@ -95,6 +96,7 @@ function uwsgi(kind: "processes" | "threads"): ServerSpec {
           ...when(kind === "threads", "--threads", `${resources(setup).threads}`),
           ...["--listen", `${backlogMax()}`, "--disable-logging", "--auto-procname"],
           ...when(!isEqual(setup), "--single-interpreter", "--vacuum", "--thunder-lock"),
+          ...asked("--harakiri", setup.timeoutSeconds),
         ],
       };
     },

@@ -166,6 +166,7 @@ describe.skipIf(python === undefined)("keelback audit", () => {
     const unknown = await audit("flask_app:app", "--verfy");
     expect(unknown.code).toBe(2);
     expect(unknown.stderr).toContain("--verfy");
+    expect(unknown.stderr).toEndWith("keelback: audit: did you mean --verify?\n");
   });
 });
 

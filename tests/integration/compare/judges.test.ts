@@ -72,7 +72,9 @@ describe.skipIf(!existsSync(python))("a comparison", () => {
       expect(row(rows, "broken").failure).toContain("broken on purpose");
       expect(row(rows, "broken").rounds).toEqual([]);
       const liar = row(rows, "liar");
-      expect(liar.warnings.join("\n")).toContain('wrong body: "hullo"');
+      expect(liar.warnings.join("\n")).toContain(
+        'counted as wrong: "hullo", where slowed, honest and 1 more answer "hello"',
+      );
       const [lied] = liar.rounds;
       expect(lied?.errors.body).toBe(lied?.requests ?? -1);
       expect(row(rows, "honest").rounds[0]?.errors.body).toBe(0);

@@ -213,7 +213,7 @@ describe("What is found", () => {
     expect(found.get("gunicorn gthread")).toBe("19.9");
     expect(found.get("uwsgi threads")).toBe("2.0.1");
     expect(found.get("gunicorn gevent")).toBe(
-      "gevent is not installed (pip install 'gunicorn[http2]' gevent gunicorn, or --install gunicorn)",
+      "gevent is not installed (pip install 'gunicorn[http2]' gevent packaging gunicorn, or --install gunicorn)",
     );
     expect(found.get("gunicorn asgi")).toBe("serves ASGI apps; this one is WSGI");
     expect(found.get("keelback")).toMatch(/^\d+\.\d+\.\d+$/);

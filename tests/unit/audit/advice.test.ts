@@ -122,7 +122,13 @@ describe("recommendations", () => {
   test("the log's peak is set against the cores", () => {
     const given = facts({ routes: [computing], peakPerSecond: 100 });
     const workers = adviceOf(given).find(({ setting }) => setting === "workers");
-    expect(workers?.because).toContain("the log's peak of 100 a second takes 25 % of them");
+    expect(workers?.because).toEndWith(
+      "on 4 cores; the log's peak of 100 a second keeps 1.0 of them busy",
+    );
+    const flooded = adviceOf(facts({ routes: [computing], peakPerSecond: 551 }));
+    expect(flooded.find(({ setting }) => setting === "workers")?.because).toContain(
+      "the log's peak of 551 a second needs 5.5 cores, more than there are",
+    );
   });
 
   test("without requests there is no advice", () => {

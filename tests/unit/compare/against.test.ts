@@ -126,6 +126,14 @@ describe("what differs", () => {
     ]);
   });
 
+  test("reports without a row in common are not compared", () => {
+    const { comparable, differences } = against(base, withRows([rowOf("b", { rate: 1000 })]));
+    expect(comparable).toBe(false);
+    expect(differences).toEqual([
+      { what: "what was measured", old: "hello: a", now: "hello: b", spoils: true },
+    ]);
+  });
+
   test("another version of a server explains a change", () => {
     const now = withRows([rowOf("a", { rate: 1000, row: { version: "2.0" } })]);
     expect(against(base, now).differences).toEqual([

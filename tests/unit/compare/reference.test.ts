@@ -17,7 +17,12 @@ describe("the reference", () => {
     const all = [said("a", answer("hello")), liar, said("b", answer("hello"))];
     const reference = referenceOf(get("/"), all);
     expect(reference.compared).toBe("in full");
-    expect([...reference.wrong.keys()]).toEqual(["liar"]);
+    expect([...reference.wrong]).toEqual([
+      [
+        "liar",
+        'another body than the others, counted as wrong: "hullo", where a and b answer "hello"',
+      ],
+    ]);
     expect(isRight(answer("hello"), reference.check)).toBe(true);
     expect(isRight(answer("hullo"), reference.check)).toBe(false);
   });
@@ -36,9 +41,54 @@ describe("the reference", () => {
   test("a page that differs each time is judged by its status", () => {
     const all = [said("a", answer("qx"), answer("zy")), said("b", answer("lm"), answer("no"))];
     const reference = referenceOf(get("/"), all);
-    expect(reference.compared).toBe("by status only");
+    expect(reference.compared).toBe('by status only (a answers "qx", and asked again "zy")');
+    expect(reference.wrong.size).toBe(0);
     expect(isRight(answer("anything"), reference.check)).toBe(true);
     expect(isRight(answer("anything", 500), reference.check)).toBe(false);
+  });
+
+  test("a counter in each process is nobody's fault, though two servers happen to agree", () => {
+    const visits = (count: number): Answer => answer(`visits: ${count}`);
+    // Two workers each, so that the second answer is the other worker's first one.
+    const two = ["gunicorn sync", "uvicorn"].map((name) => said(name, visits(1), visits(1)));
+    const reference = referenceOf(get("/"), [...two, said("waitress", visits(1), visits(2))]);
+    expect(reference.compared).toBe("without numbers");
+    expect(reference.wrong.size).toBe(0);
+  });
+
+  test("an app that names its server is no lie of the only server of another family", () => {
+    const page = (server: string): Answer => answer(`{"software": "${server}"}`);
+    const gunicorns = ["sync", "gthread"].map((kind) => said(`gunicorn ${kind}`, page("gunicorn")));
+    const reference = referenceOf(get("/"), [...gunicorns, said("keelback", page("keelback"))]);
+    expect(reference.wrong.size).toBe(0);
+    const [first, other] = ["gunicorn", "keelback"].map(
+      (name) => `{\\"software\\": \\"${name}\\"}`,
+    );
+    expect(reference.compared).toBe(
+      `by status only (gunicorn sync answers "${first}", keelback "${other}")`,
+    );
+    const third = said("uvicorn", page("gunicorn"));
+    const decided = referenceOf(get("/"), [...gunicorns, third, said("x", page("x"))]);
+    expect([...decided.wrong.keys()]).toEqual(["x"]);
+    const alike = [...gunicorns, said("gunicorn gevent", page("oops"))];
+    expect([...referenceOf(get("/"), alike).wrong.keys()]).toEqual(["gunicorn gevent"]);
+  });
+
+  test("one that answers now so, now so, while the others agree, is told both times", () => {
+    const fickle = said("fickle", answer("hello"), answer("sorry"));
+    const all = [said("a", answer("hello")), fickle, said("b", answer("hello"))];
+    expect(referenceOf(get("/"), all).wrong.get("fickle")).toBe(
+      'another body than the others, counted as wrong: "sorry"' +
+        ' (once, and otherwise when asked again), where a and b answer "hello"',
+    );
+  });
+
+  test("of a long body the place is shown where it differs", () => {
+    const long = (word: string): Answer => answer(`${"x".repeat(500)} ${word} ${"y".repeat(500)}`);
+    const all = [said("a", long("one")), said("b", long("one")), said("c", long("two"))];
+    expect(referenceOf(get("/"), all).wrong.get("c")).toContain(
+      `: "...${"x".repeat(14)} two ${"y".repeat(41)}...", where a and b answer "...`,
+    );
   });
 
   test("another status than the others' is flagged, and a status that is expected decides", () => {

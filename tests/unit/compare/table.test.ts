@@ -1,7 +1,7 @@
 /** The terminal's table: what fits, what is said of what does not, and what a terminal must never get. */
 import { describe, expect, test } from "bun:test";
 import { wrapped } from "../../../src/compare/report/grid.ts";
-import { renderScenario, renderTable } from "../../../src/compare/report/table.ts";
+import { renderTable } from "../../../src/compare/report/table.ts";
 import {
   failedRow,
   fullReport,
@@ -51,7 +51,7 @@ describe("widths", () => {
 
 test("the best row is first, with ranks, and the verdict is above", () => {
   const rows = [rowOf("a", { rate: 100 }), rowOf("b", { rate: 300 })];
-  const text = renderScenario(scenarioOf(rows), { columns: 100, colour: false });
+  const text = renderTable(reportOf([scenarioOf(rows)]), { columns: 100, colour: false });
   expect(text).toMatch(/b wins: 3\.\d\d× a \([\d.]+ to [\d.]+\)\.[^]*\n1 {2}b .*\n2 {2}a /);
 });
 
@@ -60,7 +60,7 @@ test("failures and warnings are told, and a row without figures has no line of i
     rowOf("a", { rate: 100, row: { warnings: ["answers 12 of 100 requests with another body"] } }),
     failedRow("b", "does not start: ImportError: no module named main"),
   ];
-  const text = renderScenario(scenarioOf(rows), { columns: 100, colour: false });
+  const text = renderTable(reportOf([scenarioOf(rows)]), { columns: 100, colour: false });
   expect(text).toContain(" ! a: answers 12 of 100 requests with another body\n");
   expect(text).toContain(" ! b: does not start: ImportError: no module named main\n");
 });
