@@ -20,7 +20,7 @@ export interface Disturbance {
 
 const RESPAWN_MS_MAX = 20_000;
 /** Longer than a worker must live so that its death is no crash loop. */
-const RESPAWN_PAUSE_MS = 11_000;
+const RESPAWN_PAUSE_MS = 1500;
 
 /** Neither an edge nor a helper of multiprocessing. */
 const NO_WORKER = /__edge|resource_tracker/;

@@ -90,6 +90,12 @@ export function lastWordsOf(text: string): string {
   return end.length < text.length ? end.slice(end.indexOf("\n") + 1) : end;
 }
 
+/** Of a traceback the error that it ends with; what has none stays whole. */
+export function causeOf(words: string): string {
+  const errors = words.match(/^\s*[\w.]*(?:Error|Exception)(?:: .*)?$/gm);
+  return errors?.at(-1)?.trim() ?? words;
+}
+
 /** Rejects with what it printed when it does not answer. */
 export async function startServer(options: StartOptions): Promise<RunningServer> {
   const { name, argv, cwd, env, pin, port, secure, log, answers, signal } = options;
@@ -120,7 +126,8 @@ export async function startServer(options: StartOptions): Promise<RunningServer>
     if (!alive() || performance.now() > deadline || signal?.aborted === true) {
       await stop();
       if (signal?.aborted === true) throw new Error("stopped");
-      throw new Error(`${name} does not answer: ${lastWordsOf(textOf(log)) || "it said nothing"}`);
+      const words = causeOf(lastWordsOf(textOf(log)));
+      throw new Error(`${name} does not answer: ${words || "it said nothing"}`);
     }
     await Bun.sleep(POLL_MS);
   }

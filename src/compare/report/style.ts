@@ -60,9 +60,9 @@ figcaption small{display:block}
 gap:1.25rem;margin:1.25rem 0}
 .pair>figure{margin:0}
 .rows{list-style:none;margin:0;padding:0;display:grid;
-grid-template-columns:1.8rem fit-content(14rem) 1fr auto;gap:0 .6rem}
+grid-template-columns:minmax(1.8rem,max-content) fit-content(14rem) 1fr auto;gap:0 .6rem}
 .row{display:grid;grid-column:1/-1;grid-template-columns:subgrid;align-items:center}
-.row .rank{color:var(--faint);text-align:right;font-variant-numeric:tabular-nums}
+.row .rank{color:var(--faint);text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 .row .name{line-height:1.2}
 .row .value{font-variant-numeric:tabular-nums;line-height:1.2}
 .cost .rows{grid-template-columns:fit-content(9rem) 1fr auto}

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { divideCores, pinTo, readCoreList } from "../../../src/compare/machine.ts";
 import { Progress } from "../../../src/compare/progress.ts";
-import { lastWordsOf } from "../../../src/compare/server-process.ts";
+import { causeOf, lastWordsOf } from "../../../src/compare/server-process.ts";
 
 describe("the cores", () => {
   test("are divided: the last ones make the load, the others serve", () => {
@@ -48,4 +48,11 @@ describe("progress", () => {
 test("the last words of a server begin with a whole line", () => {
   const text = `${"x".repeat(1000)}\nTraceback\nKeyError: 'a'`;
   expect(lastWordsOf(text)).toBe("Traceback\nKeyError: 'a'");
+});
+
+test("of a server's traceback the error is told", () => {
+  const words =
+    "Traceback\n  File \"worker.py\", line 16\nModuleNotFoundError: No module named 'a'\n]";
+  expect(causeOf(words)).toBe("ModuleNotFoundError: No module named 'a'");
+  expect(causeOf("port 80 is in use")).toBe("port 80 is in use");
 });
