@@ -2,7 +2,7 @@
  * What a process and all that descend from it use, read from /proc: memory as PSS, CPU as nanoseconds on a core. Where there is no
  * /proc the figures are NaN, and are left out.
  */
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
 
 export interface ProcessInfo {
   readonly pid: number;
@@ -64,12 +64,47 @@ function kibOf(text: string, field: string): number {
   return found === undefined ? Number.NaN : Number(found);
 }
 
-/** Proportional set size, KiB; of what has ended 0, where the kernel tells none NaN. */
+/**
+ * Proportional set size, KiB; of what has ended 0, where the kernel tells none NaN. Of a program that also measures them (Keelback runs on
+ * the runtime that this does) they carry all: without us nobody would share it.
+ */
 export function pssKiB(processes: readonly ProcessInfo[]): number {
   const sizes = processes.map(({ pid }) => kibOf(read(`/proc/${pid}/smaps_rollup`), "Pss"));
   const known = sizes.filter((size) => !Number.isNaN(size));
-  return known.length === 0 ? Number.NaN : known.reduce((sum, size) => sum + size, 0);
+  if (known.length === 0) return Number.NaN;
+  const program = programOf(process.pid);
+  const theirs = processes.some(({ pid }) => programOf(pid) === program);
+  return known.reduce((sum, size) => sum + size, theirs ? sharedByUs(program) : 0);
 }
+
+function programOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`);
+  } catch {
+    return ""; // it has ended, or belongs to somebody else
+  }
+}
+
+/** Our part, and that of our load generators, of what is shared of a program, KiB. */
+function sharedByUs(program: string): number {
+  const loads = [...parents()].filter(([pid, parent]) => {
+    return parent === process.pid && LOAD.test(read(`/proc/${pid}/cmdline`));
+  });
+  let shared = 0;
+  for (const pid of [process.pid, ...loads.map(([load]) => load)]) {
+    for (const mapping of read(`/proc/${pid}/smaps`).split(MAPPINGS)) {
+      if (!mapping.slice(0, mapping.indexOf("\n")).endsWith(program)) continue;
+      const own = kibOf(mapping, "Private_Clean") + kibOf(mapping, "Private_Dirty");
+      shared += kibOf(mapping, "Pss") - own;
+    }
+  }
+  return shared;
+}
+
+/** Its load generators (src/compare/load/main.ts). */
+const LOAD = /__load/;
+/** Each begins with its addresses. */
+const MAPPINGS = /^(?=[\da-f]+-[\da-f]+ )/m;
 
 /** Highest resident size so far, KiB. */
 export function peakRssKiB(processes: readonly ProcessInfo[]): number {
