@@ -261,7 +261,14 @@ describe("A worker that dies ends the service", () => {
     using place = new Place();
     const words = ["granian", "--interface", "wsgi", "--workers", "2", "wsgi_app:app"];
     await using peer = await startPeer(words, { place });
-    process.kill(Number(await text(peer.address, "/pid")), "SIGKILL");
+    // It waits for ever for one that it stops while that starts.
+    const pids = new Set<string>();
+    await eventually("an answer of each worker", async () => {
+      pids.add(await text(peer.address, "/pid"));
+      return pids.size === 2;
+    });
+    const [one] = pids;
+    process.kill(Number(one), "SIGKILL");
     await peer.exited;
     expect(peer.output()).toContain("Unexpected exit from worker");
   });
