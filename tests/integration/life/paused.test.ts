@@ -10,7 +10,7 @@ const STILL_MS = 5000;
 test("A machine that stands still costs no request its time", async () => {
   using place = new Place();
   const args = ["--workers", "1", "--timeout", `${TIMEOUT_SECONDS}`];
-  const server = await serve("asgi_app:app", { place, args });
+  await using server = await serve("asgi_app:app", { place, args });
   const running = await begin(server, "/wait/a");
   await place.noted("a.begun");
   const all = [server.pid, ...descendants(server.pid).map(({ pid }) => pid)];
