@@ -4,7 +4,7 @@ import { find } from "../../src/compare/find.ts";
 import type { Found } from "../../src/compare/find.ts";
 import { contenderOf } from "../../src/compare/contender.ts";
 import type { Contender } from "../../src/compare/contender.ts";
-import { endingWithUs } from "../../src/compare/guard.ts";
+import { loadHost } from "../../src/compare/guard.ts";
 import { wrk } from "../../src/compare/load/wrk.ts";
 import type { Cores } from "../../src/compare/machine.ts";
 import { pinTo } from "../../src/compare/machine.ts";
@@ -18,14 +18,14 @@ import { serverOf, variants } from "./servers.ts";
 /** However many there are: figures of one core are what is compared. */
 export const CORES: Cores = { server: [0], load: [1], note: "" };
 
-export const OWN_APPS: string = `${root}/bench/apps`;
+const OWN_APPS: string = `${root}/bench/apps`;
 /** The apps that are also those of `keelback compare`. */
-export const COMPARE_APPS: string = `${root}/src/compare/apps`;
+const COMPARE_APPS: string = `${root}/src/compare/apps`;
 
 export function labIn(scratch: string, signal?: AbortSignal): Lab {
   return {
     ...{ serverPin: pinTo(CORES.server), spin: true, tools: [wrk], scratch, signal },
-    load: { pin: [...endingWithUs(), ...pinTo(CORES.load)], signal },
+    load: loadHost(CORES.load, signal),
   };
 }
 

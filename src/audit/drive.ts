@@ -1,5 +1,5 @@
 /** Sends an audit's traffic, by the load generator's own process: closed (so many clients, one request at a time each) or open (a rate). */
-import { endingWithUs } from "../compare/guard.ts";
+import { loadHost } from "../compare/guard.ts";
 import { httpLoad } from "../compare/load/order.ts";
 import type { LoadRequest, StreamResult } from "../compare/load/http-load.ts";
 
@@ -25,7 +25,7 @@ export async function drive(order: Drive): Promise<StreamResult> {
     spin: false,
     streams: [stream],
   };
-  const results = await httpLoad(spec, { pin: endingWithUs(), signal });
+  const results = await httpLoad(spec, loadHost([], signal));
   const result = results["audit"];
   if (result === undefined) throw new Error("the load generator gave no result");
   return result;

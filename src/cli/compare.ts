@@ -8,7 +8,7 @@ import { join, relative, resolve } from "node:path";
 import type { FrontName } from "../compare/behind.ts";
 import { withoutEmptyRounds } from "../compare/empty-rounds.ts";
 import { findProgram } from "../compare/find.ts";
-import { endingWithUs } from "../compare/guard.ts";
+import { loadHost } from "../compare/guard.ts";
 import type { Installed } from "../compare/install.ts";
 import { install } from "../compare/install.ts";
 import { builtin } from "../compare/load/builtin.ts";
@@ -124,7 +124,7 @@ async function compare(
     const progress = new Progress(progressOutput(), estimate(parts, pace));
     const lab: Lab = {
       ...{ serverPin: pinTo(cores.server), scratch, signal, tools, front },
-      load: { pin: [...endingWithUs(), ...pinTo(cores.load)], signal },
+      load: loadHost(cores.load, signal),
       spin: cores.load.length > 0,
     };
     const { budgetSeconds } = given;

@@ -3,6 +3,9 @@
  * open. However we end, the kernel closes it, and the shell ends the process groups that we have named last. Groups, as most servers'
  * workers would live on without their parent.
  */
+import type { LoadHost } from "./load/order.ts";
+import { pinTo } from "./machine.ts";
+
 /** Each line takes the place of the one before. */
 const SCRIPT = `
 groups=
@@ -57,7 +60,12 @@ function open(): NonNullable<typeof shell> {
 }
 
 /** Words before a command of one process (a load generator), which the kernel then ends with us. Nothing where the system cannot. */
-export function endingWithUs(): readonly string[] {
+function endingWithUs(): readonly string[] {
   const setpriv = process.platform === "linux" ? Bun.which("setpriv") : null;
   return setpriv === null ? [] : [setpriv, "--pdeathsig", "KILL"];
+}
+
+/** Where load generators run: on these cores (none: on all), and not a moment longer than we do. */
+export function loadHost(cores: readonly number[], signal?: AbortSignal): LoadHost {
+  return { pin: [...endingWithUs(), ...pinTo(cores)], signal };
 }

@@ -85,13 +85,18 @@ function programOf(pid: number): string {
   }
 }
 
+/** Our load generators (src/compare/load/main.ts). */
+const LOAD = /__load/;
+/** Each begins with its addresses. */
+const MAPPINGS = /^(?=[\da-f]+-[\da-f]+ )/m;
+
 /** Our part, and that of our load generators, of what is shared of a program, KiB. */
 function sharedByUs(program: string): number {
-  const loads = [...parents()].filter(([pid, parent]) => {
-    return parent === process.pid && LOAD.test(read(`/proc/${pid}/cmdline`));
+  const ours = treeOf(process.pid).filter(({ pid, command }) => {
+    return pid === process.pid || LOAD.test(command);
   });
   let shared = 0;
-  for (const pid of [process.pid, ...loads.map(([load]) => load)]) {
+  for (const { pid } of ours) {
     for (const mapping of read(`/proc/${pid}/smaps`).split(MAPPINGS)) {
       if (!mapping.slice(0, mapping.indexOf("\n")).endsWith(program)) continue;
       const own = kibOf(mapping, "Private_Clean") + kibOf(mapping, "Private_Dirty");
@@ -100,11 +105,6 @@ function sharedByUs(program: string): number {
   }
   return shared;
 }
-
-/** Its load generators (src/compare/load/main.ts). */
-const LOAD = /__load/;
-/** Each begins with its addresses. */
-const MAPPINGS = /^(?=[\da-f]+-[\da-f]+ )/m;
 
 /** Highest resident size so far, KiB. */
 export function peakRssKiB(processes: readonly ProcessInfo[]): number {

@@ -146,7 +146,7 @@ function transfer(direction: "upload" | "download"): Make {
   });
 }
 
-export const SCENARIOS: Readonly<Record<string, Make>> = {
+const SCENARIOS: Readonly<Record<string, Make>> = {
   app: ({ requests, connections, rate, hasApp }) =>
     http(
       {

@@ -39,7 +39,7 @@ export interface Ranking {
 }
 
 /** `a` against `b`: above 1 when `a` is better. */
-export function advantage(a: Place, b: Place, better: "more" | "less"): Interval {
+function advantage(a: Place, b: Place, better: "more" | "less"): Interval {
   return better === "more"
     ? ratioOfMedians(b.samples, a.samples)
     : ratioOfMedians(a.samples, b.samples);

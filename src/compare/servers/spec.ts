@@ -96,7 +96,7 @@ export function tls(setup: Setup, listen: Listen, certificate: string, key: stri
 
 /** `flag N`, where the setup says a number of threads. */
 export function threads(flag: string, setup: Setup): string[] {
-  return setup.threads === undefined ? [] : [flag, `${setup.threads}`];
+  return asked(flag, setup.threads);
 }
 
 /** `flag VALUE`, where the setup has one. */
