@@ -22,6 +22,11 @@ export class GatewaySocket extends SocketFacade implements ClientSocket {
     return true;
   }
 
+  /** What is not of a response; all of it will go out. */
+  reply(data: Buffer): void {
+    this.inner.write(data);
+  }
+
   get tls(): TlsFacts | undefined {
     return this.peer?.https === true ? FACTS : undefined;
   }
@@ -55,13 +60,20 @@ const NONE: readonly (readonly [string, string])[] = [];
 /** The web server has spoken TLS; what was agreed on is its own. */
 const FACTS: TlsFacts = { environ: () => "HTTPS\0on", scope: () => "0 0 " };
 
-/** `onEnd`: the response is out and the connection stays. */
+/**
+ * `onEnd`: the response is out and the connection stays. Records that the web server does not take at once are kept here; of what they
+ * carry all but the last byte counts as written, so that the driver does not take the response for sent before they are out.
+ */
 export class FastcgiSocket extends GatewaySocket {
   readonly #reader: FastcgiReader;
   readonly #onEnd: () => void;
   #prefixLeft = VERSION_BYTES;
   #kept: Buffer | null = null;
+  /** Bytes at the beginning of the next write that are in a record already. */
+  #ahead = 0;
   #ended = false;
+  /** What is to be done when all is out. */
+  #then: (() => void) | null = null;
 
   constructor(socket: ClientSocket, reader: FastcgiReader, onEnd: () => void) {
     super(socket);
@@ -74,14 +86,18 @@ export class FastcgiSocket extends GatewaySocket {
     if (this.#kept !== null) return 0;
     // Without a request there is nobody to answer: the web server has said nothing yet.
     if (this.#ended || !this.#reader.busy) return length;
-    const skipped = Math.min(length, this.#prefixLeft);
-    let part = data.subarray(byteOffset + skipped, byteOffset + length);
+    const from = byteOffset + this.#ahead;
+    this.#ahead = 0;
+    const skipped = Math.min(byteOffset + length - from, this.#prefixLeft);
+    let part = data.subarray(from + skipped, byteOffset + length);
     if (skipped > 0) {
       this.#prefixLeft -= skipped;
       if (this.#prefixLeft === 0) part = Buffer.concat([STATUS, part]);
     }
-    this.#send(this.#reader.stdout(part));
-    return length;
+    if (part.length > 0) this.#send(this.#reader.stdout(part));
+    if (this.#kept === null) return length;
+    this.#ahead = 1;
+    return length - 1;
   }
 
   override end(): void {
@@ -96,16 +112,26 @@ export class FastcgiSocket extends GatewaySocket {
     const kept = this.#kept;
     this.#kept = null;
     if (kept !== null) this.#send(kept);
-    return this.#kept === null;
+    if (this.#kept !== null) return false;
+    const then = this.#then;
+    this.#then = null;
+    then?.();
+    return true;
+  }
+
+  override reply(data: Buffer): void {
+    this.#send(data);
   }
 
   /** Nothing follows the response. */
   #finish(close: () => void): void {
+    if (this.#then !== null) return;
     if (this.#ended || !this.#reader.busy) return close();
     this.#ended = true;
     this.#send(this.#reader.end());
-    if (this.#reader.keepConnection) this.#onEnd();
-    else close();
+    const then = this.#reader.keepConnection ? this.#onEnd : close;
+    if (this.#kept === null) then();
+    else this.#then = then;
   }
 
   #send(bytes: Buffer): void {

@@ -83,7 +83,7 @@ export class GatewayConnection implements SocketEvents {
         if (this.#left > 0) this.#inner.ended();
         return;
       case "reply":
-        this.#socket.write(event.data);
+        this.#facade.reply(event.data);
         return;
       case "abort":
         this.#gone = true;
