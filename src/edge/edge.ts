@@ -109,8 +109,9 @@ export class Edge implements EdgeContext {
     const shortest = Math.min(...timeouts.map((ms) => (ms === 0 ? Infinity : ms)));
     this.sweeper = new Sweeper(monotonic, shortest, (now) => {
       if (this.files.waiting > 0) this.#closeIdle();
-      this.#collector.tick(this.counts.connections, this.counts.requests);
-      return options.onTick(now);
+      const { connections, requests } = this.counts;
+      const garbage = this.#collector.tick(now, connections, requests);
+      return options.onTick(now) || garbage;
     });
     this.files = new FileGate(
       () => this.counts.connections + this.files.open < this.settings.descriptorsMax,
@@ -232,8 +233,7 @@ export class Edge implements EdgeContext {
    * Those still open at `deadlineMs` are cut.
    */
   stop(options: StopOptions, done: () => void): void {
-    this.stopping = true;
-    this.socketsStay = options.socketsStay;
+    this.socketsStay = options.successor;
     for (const server of this.#h3Servers) server.stop();
     const doors = [...this.#listeners, ...this.#tlsListeners];
     this.#listeners = [];
@@ -243,6 +243,7 @@ export class Edge implements EdgeContext {
       doors,
       members: () => this.#connections(),
       count: () => this.counts.connections,
+      tellAll: () => this.#tellAll(),
       endSockets: () => this.#endSockets(),
       done: () => {
         this.#leave = null;
@@ -252,9 +253,14 @@ export class Edge implements EdgeContext {
     this.#leave.begin();
   }
 
+  #tellAll(): void {
+    this.stopping = true;
+    for (const member of this.#connections()) member.shutdown(false);
+  }
+
   #endSockets(): void {
     this.socketsStay = false;
-    for (const member of this.#connections()) member.shutdown(false);
+    this.#tellAll();
   }
 
   onClosed(): void {

@@ -1,7 +1,8 @@
 /**
  * How an edge leaves, in this order: what waits in the kernel is accepted, the listening sockets are closed, kept connections get a last
  * while for requests that are on their way, and when the last connection is closed it is over. What is still there at the deadline is cut.
- * Before a successor, WebSockets stay until shortly before that.
+ * Before a successor, WebSockets stay until shortly before that, and clients are told to leave one after another: all at once they would
+ * all connect to it in the same moment, whose handshakes and cold code the requests of all of them would wait for.
  */
 import { monotonic } from "../core/clock.ts";
 import { isAwaited } from "../net/backlog.ts";
@@ -18,8 +19,8 @@ export interface StopOptions {
   readonly deadlineMs: number;
   /** For requests that are on their way to us on kept connections. */
   readonly lingerMs: number;
-  /** WebSockets stay until shortly before the deadline. */
-  readonly socketsStay: boolean;
+  /** Another server has the listening sockets too, and serves. */
+  readonly successor: boolean;
 }
 
 export interface LeaveOptions extends StopOptions {
@@ -27,6 +28,8 @@ export interface LeaveOptions extends StopOptions {
   readonly members: () => readonly ClientMember[];
   /** How many there are. */
   readonly count: () => number;
+  /** Every client is told to leave, newcomers too from now on. */
+  readonly tellAll: () => void;
   /** The time of WebSockets is over. */
   readonly endSockets: () => void;
   readonly done: () => void;
@@ -43,9 +46,20 @@ const AGAIN_MS = 100;
 const SOCKETS_LAST_MS = 1000;
 const SOCKETS_LAST_SHARE = 0.1;
 
+/** Time for each client to be sent over, of which a handshake with TLS takes a quarter; for all of them at least, and of the whole time at most. */
+const MOVE_MS = 1;
+const MOVES_MS_MIN = 1000;
+const MOVES_SHARE = 0.25;
+const MOVE_STEP_MS = 20;
+
 /** How long WebSockets stay when everything is to be over after `deadlineMs`. */
 export function socketsMs(deadlineMs: number): number {
   return deadlineMs - Math.min(SOCKETS_LAST_MS, deadlineMs * SOCKETS_LAST_SHARE);
+}
+
+/** In how long so many clients are told to leave before a successor. */
+export function movesMs(clients: number, deadlineMs: number): number {
+  return Math.min(Math.max(MOVES_MS_MIN, clients * MOVE_MS), deadlineMs * MOVES_SHARE);
 }
 
 export class Leave {
@@ -53,6 +67,8 @@ export class Leave {
   readonly #since: number;
   #doorsOpen: boolean;
   #over = false;
+  /** Until all clients have been told to leave. */
+  #moveMs = 0;
   #timers: Timer[] = [];
   #again: Timer | undefined;
 
@@ -63,9 +79,13 @@ export class Leave {
   }
 
   begin(): void {
-    const { deadlineMs, members, socketsStay, endSockets } = this.#options;
-    for (const member of members()) member.shutdown(false);
-    if (socketsStay) this.#after(socketsMs(deadlineMs), endSockets);
+    const { deadlineMs, members, successor, tellAll, endSockets } = this.#options;
+    if (successor) {
+      this.#sendOver(members());
+      this.#after(socketsMs(deadlineMs), endSockets);
+    } else {
+      tellAll();
+    }
     this.#after(deadlineMs, () => {
       this.#closeDoors();
       for (const member of members()) member.kill();
@@ -83,6 +103,24 @@ export class Leave {
     for (const timer of this.#timers) clearTimeout(timer);
     clearInterval(this.#again);
     this.#options.done();
+  }
+
+  #sendOver(members: readonly ClientMember[]): void {
+    const { deadlineMs, tellAll } = this.#options;
+    this.#moveMs = movesMs(members.length, deadlineMs);
+    const from = monotonic.now();
+    let told = 0;
+    const step = (): void => {
+      const spent = monotonic.now() - from;
+      if (spent >= this.#moveMs) return tellAll();
+      const due = Math.ceil((spent / this.#moveMs) * members.length);
+      for (const member of members.slice(told, due)) {
+        if (member.sweepIndex >= 0) member.shutdown(false);
+      }
+      told = due;
+      this.#after(MOVE_STEP_MS, step);
+    };
+    step();
   }
 
   readonly #look = (): void => {
@@ -109,7 +147,7 @@ export class Leave {
     const close = (): void => {
       for (const member of members()) member.shutdown(true);
     };
-    this.#after(Math.min(lingerMs, deadlineMs / 2), () => {
+    this.#after(Math.min(this.#moveMs + lingerMs, deadlineMs / 2), () => {
       this.#again = setInterval(close, AGAIN_MS);
       close();
     });

@@ -105,7 +105,7 @@ export class Ending {
       this.now();
     });
     if (!replaced) refuseNewcomers(listeners);
-    edges.stop({ deadlineMs: gracefulTimeoutMs, lingerMs, socketsStay: replaced });
+    edges.stop({ deadlineMs: gracefulTimeoutMs, lingerMs, successor: replaced });
     // The edges' own descriptors go too, when they have accepted what waits: who connects then is refused.
     closeListeners(listeners);
   }

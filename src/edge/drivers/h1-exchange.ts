@@ -48,6 +48,8 @@ export abstract class H1Exchange extends Exchange implements FileTarget {
   protected responseDone = false;
   /** Close when the current response is out. */
   protected closeAfter = false;
+  /** The server stops: the next response head says so. */
+  protected parting = false;
   protected continueSent = false;
   /** Kept only for an access log that names response fields. */
   protected responseHead: Buffer | null = null;
@@ -102,7 +104,7 @@ export abstract class H1Exchange extends Exchange implements FileTarget {
     this.bytesOut = end - headEnd;
     if (this.ctx.accessLog?.wantsResponseHead === true)
       this.responseHead = buf.subarray(start, headEnd);
-    if ((flags & Flag.CLOSE) !== 0 || this.ctx.stopping) this.closeAfter = true;
+    if ((flags & Flag.CLOSE) !== 0 || this.parting) this.closeAfter = true;
     const complete = (flags & Flag.END) !== 0;
     if (complete && this.bodyEnded && !this.closeAfter && this.version === 11) {
       this.output.write(buf, start, end);

@@ -155,6 +155,7 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
 
   /** The server stops: heads of responses say so from now on. In the end those close that nobody has asked anything. */
   shutdown(last: boolean): void {
+    this.parting = true;
     if (this.phase === Phase.UPGRADED) {
       if (!this.ctx.socketsStay) this.session?.shutdown();
       return;
@@ -331,7 +332,7 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
     if (this.responseDone && this.#active) return this.abandonRest();
     if (this.responseStarted && this.#active) return this.#abort();
     const unread = !this.bodyEnded && (this.unasked() || !this.drainable());
-    if (spec.close || !this.#active || unread || this.ctx.stopping) this.closeAfter = true;
+    if (spec.close || !this.#active || unread || this.parting) this.closeAfter = true;
     if (this.version === 10 && this.#active) this.closeAfter = true;
     const withBody = !(this.#active && this.method === "HEAD");
     const bytes = errorResponse(code, this.closeAfter, withBody);

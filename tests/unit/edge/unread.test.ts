@@ -248,7 +248,7 @@ test("a refusal says that it is the last, too", async () => {
   await using scene = await Scene.open(plain);
   scene.send(GET);
   await eventually("the request", () => scene.requests.length === 1);
-  scene.edge.stopping = true;
+  scene.connection.shutdown(false);
   scene.requests[0]!.onRefused("queue-timeout");
   expect(await scene.toEnd()).toContain("connection: close");
 });
