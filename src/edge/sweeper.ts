@@ -1,6 +1,6 @@
 /**
  * Deadlines of client connections, coarse and almost free: a connection sets a number, one timer looks at all of them. Being late by
- * one tick is within the contract of every timeout here (they are seconds; a tick is at most one second).
+ * one tick is within the contract of every timeout here (they are seconds; a tick is at most half a second).
  */
 import type { Clock } from "../core/clock.ts";
 
@@ -12,10 +12,10 @@ export interface Swept {
   onDeadline(now: number): void;
 }
 
-const TICK_MS_MAX = 1000;
+const TICK_MS_MAX = 500;
 const TICK_MS_MIN = 20;
-/** A tick is a quarter of the shortest timeout. */
-const TICKS_HELD_MAX = 4;
+/** The shortest timeout in ticks. */
+const TICKS_PER_TIMEOUT = 8;
 
 export class Sweeper {
   /** When the timer was last here. */
@@ -29,13 +29,13 @@ export class Sweeper {
   #heldUntil = 0;
 
   /**
-   * `shortestMs`: the smallest timeout in use; the tick is a quarter of it, within bounds. `alsoEachTick` returns true while it wants to
+   * `shortestMs`: the smallest timeout in use; the tick is an eighth of it, within bounds. `alsoEachTick` returns true while it wants to
    * be called though there are no members.
    */
   constructor(clock: Clock, shortestMs: number, alsoEachTick: (now: number) => boolean) {
     this.#clock = clock;
     this.now = clock.now();
-    this.tickMs = Math.min(TICK_MS_MAX, Math.max(TICK_MS_MIN, shortestMs / 4));
+    this.tickMs = Math.min(TICK_MS_MAX, Math.max(TICK_MS_MIN, shortestMs / TICKS_PER_TIMEOUT));
     this.#alsoEachTick = alsoEachTick;
   }
 
@@ -80,7 +80,7 @@ export class Sweeper {
    */
   onTimer(): void {
     const now = this.#clock.now();
-    const heldMost = TICKS_HELD_MAX * this.tickMs;
+    const heldMost = TICKS_PER_TIMEOUT * this.tickMs;
     const late = now - this.now - this.tickMs;
     const lateMost = this.#heldUntil === 0 ? this.tickMs : heldMost;
     if (late > lateMost) this.#heldUntil = now + Math.min(late, heldMost);
@@ -89,11 +89,10 @@ export class Sweeper {
       return;
     }
     this.#heldUntil = 0;
-    this.tick();
+    this.tick(now);
   }
 
-  tick(): void {
-    const now = this.#clock.now();
+  tick(now = this.#clock.now()): void {
     this.now = now;
     // Backwards: a member that leaves is replaced by one that has been looked at.
     for (let i = this.#members.length - 1; i >= 0; i--) {
