@@ -17,10 +17,15 @@ import { Pulse } from "./pulse.ts";
 
 /**
  * The runtime lets its heap grow by the memory of the machine: on a large one an edge holds 30 MiB more of garbage after a load than
- * with this figure (bytes), for which it takes no more processor time. Its allocator gives memory back at once: the thread that does so
- * later wakes several times a second, a quarter of what an idle server takes.
+ * with this figure (bytes), for which it takes no more processor time. It looks seldom by itself whether to collect: the edge asks it to
+ * (src/edge/collector.ts). Its allocator gives memory back at once: the thread that does so later wakes several times a second, a quarter
+ * of what an idle server takes.
  */
-const RUNTIME_ENV = { BUN_JSC_forceRAMSize: `${1024 ** 3}`, MIMALLOC_PURGE_DELAY: "0" };
+const RUNTIME_ENV = {
+  BUN_JSC_forceRAMSize: `${1024 ** 3}`,
+  BUN_GC_TIMER_INTERVAL: "10000",
+  MIMALLOC_PURGE_DELAY: "0",
+};
 
 /** Edges that end before they listen, in a row, before the first one has: the start has failed. */
 const FIRST_STARTS_MAX = 3;
