@@ -28,13 +28,20 @@ export function memoryKiB(server: RunningServer, matching = /^/): number {
   return Number.isNaN(size) ? 0 : size;
 }
 
+interface WrkOptions {
+  connections: number;
+  seconds: number;
+  /** A connection for each request. */
+  fresh?: boolean;
+}
+
 function wrkOf(
   server: RunningServer,
-  { connections, seconds }: { connections: number; seconds: number },
+  { connections, seconds, fresh = false }: WrkOptions,
   host: LoadHost,
 ): ReturnType<typeof runWrk> {
   const requests = [{ ...get("/"), check: {} }];
-  return runWrk({ origin: server.origin, requests, connections, seconds, fresh: false }, host);
+  return runWrk({ origin: server.origin, requests, connections, seconds, fresh }, host);
 }
 
 export async function warm(server: RunningServer, seconds: number, host: LoadHost): Promise<void> {
@@ -147,15 +154,22 @@ export function idleConnections(connections: number): Measurement {
     });
 }
 
+interface MemoryOf {
+  /** Processes by their command. */
+  counted: RegExp;
+  load(workers: number, seconds: number): WrkOptions;
+  described: string;
+}
+
 /** PSS with one worker and with five: what a further worker costs, and what all the rest does. */
-export const memory: Measurement = async (subject) => {
+async function memoryOf(subject: Subject, of: MemoryOf): ReturnType<Measurement> {
   const sizes: number[] = [];
   let command = "";
   for (const workers of [1, 1 + WORKERS_MORE]) {
     const setup = { ...subject.setup, workers };
     const done = await using({ ...subject, setup }, async (server) => {
-      await warm(server, warmSeconds(subject), subject.lab.load);
-      return { size: memoryKiB(server) };
+      await wrkOf(server, of.load(workers, warmSeconds(subject)), subject.lab.load);
+      return { size: memoryKiB(server, of.counted) };
     });
     sizes.push(done.size);
     command = done.command;
@@ -167,8 +181,27 @@ export const memory: Measurement = async (subject) => {
     rest: less("the rest", "MiB", (one - each) / 1024),
     one: less("all, one worker", "MiB", one / 1024),
   };
-  return { figures, requests: 0, errors: NO_ERRORS, load: "right after a short load", command };
-};
+  return { figures, requests: 0, errors: NO_ERRORS, load: of.described, command };
+}
+
+/** Of the whole tree. */
+export const memory: Measurement = async (subject) =>
+  memoryOf(subject, {
+    counted: /^/,
+    load: (_, seconds) => ({ connections: 64, seconds }),
+    described: "right after a short load",
+  });
+
+/**
+ * Of what runs the app, each worker having served as much: over kept connections one worker of a pre-forking server may get them all, and
+ * the pages of those that have served nothing are still shared.
+ */
+export const workerMemory: Measurement = async (subject) =>
+  memoryOf(subject, {
+    counted: /^\S*python/,
+    load: (workers, seconds) => ({ connections: 64, seconds: seconds * workers, fresh: true }),
+    described: "right after a short load for each worker, each request on a new connection",
+  });
 
 /** CPU of the whole tree while nothing happens. */
 export const idleCpu: Measurement = async (subject) =>

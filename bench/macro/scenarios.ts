@@ -208,9 +208,12 @@ const costs: readonly Preset[] = [
     bars: [valueBar("worker", 6), valueBar("rest", 80)],
   },
   {
-    ...MEMORY,
     name: "memory-django",
     title: "Memory of Django workers, with and without preload",
+    about:
+      "PSS of all Python processes with one worker and with five, when each has served as much: a worker that has served nothing still shares everything.",
+    ranked: "figures.worker",
+    load: measured(measure.workerMemory, { duration: (seconds) => 8 + 2 * seconds }),
     setup: setupOf("wsgi", "django_hello"),
     servers: ["keelback preload", "keelback", "gunicorn preload", "gunicorn gthread", "granian"],
     bars: [
