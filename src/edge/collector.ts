@@ -4,8 +4,9 @@
  * half of what an idle edge does: here it is asked while requests come, once more after the last of them, and then no more.
  */
 
-/** Garbage of a load is collected once in so many milliseconds. */
+/** Garbage of a load is collected after so many milliseconds, with few connections sooner after so many requests. */
 const EVERY_MS = 1000;
+const REQUESTS_EVERY = 10_000;
 /** With fewer connections the runtime collects soon enough. */
 const CONNECTIONS_MIN = 2000;
 /** About 30 MiB of garbage; a collection takes some 2 ms for each 1000 connections. */
@@ -29,12 +30,15 @@ export class Collector {
 
   /** Once in a while, with the number of connections and that of all requests so far; true: there is something left to collect. */
   tick(now: number, connections: number, requests: number): boolean {
-    if (connections < CONNECTIONS_MIN) this.#whole = requests;
+    const few = connections < CONNECTIONS_MIN;
+    if (few) this.#whole = requests;
     else if (requests - this.#whole >= REQUESTS_BETWEEN) {
       this.#whole = requests;
       this.#collected(true, now, requests);
     }
-    if (requests !== this.#seen && now - this.#lookedAt >= EVERY_MS) {
+    const since = requests - this.#seen;
+    const enough = few && since >= REQUESTS_EVERY;
+    if (enough || (since > 0 && now - this.#lookedAt >= EVERY_MS)) {
       this.#collected(false, now, requests);
     }
     return requests !== this.#seen;

@@ -80,9 +80,9 @@ export interface EdgeContext {
   readonly onUntrusted: (peer: string) => void;
   /** Log one line about a response that could not be completed. */
   readonly onCut: (what: string, client: string, request: string) => void;
-  /** The server is going away: responses say `Connection: close`. */
+  /** The server is going away: all clients have been told, and newcomers are. */
   stopping: boolean;
-  /** While it is: open WebSockets stay as they are, for a successor serves and they have time. */
+  /** While it goes: open WebSockets stay as they are, for a successor serves and they have time. */
   socketsStay: boolean;
   onClosed(): void;
 }

@@ -27,4 +27,5 @@ test("it is asked once a second while requests come, once after the last, and th
   expect([tick(13), tick(14), tick(14)]).toEqual([false, true, false]);
   expect([tick(14), tick(14), tick(14)]).toEqual([false, false, false]);
   expect(at).toEqual([11_000, 12_000, 13_000, 14_000]);
+  expect([tick(10_014), tick(10_015)]).toEqual([false, true]);
 });
