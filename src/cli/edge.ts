@@ -20,7 +20,7 @@ import { Health } from "../edge/health.ts";
 import { socketsMs, type StopOptions } from "../edge/leave.ts";
 import { isAwaited } from "../net/backlog.ts";
 import { ForwardingPolicy } from "../proto/forwarded.ts";
-import { dropStartupCode } from "../net/footprint.ts";
+import { dropCode } from "../net/footprint.ts";
 import { dieWithSupervisor } from "../net/lifeline.ts";
 import { openLogFile, setProcessName } from "../net/this-process.ts";
 import { TlsStore } from "../net/tls-store.ts";
@@ -212,7 +212,7 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
     this.#listening = true;
     for (const listener of this.#message.listeners) this.#edge.listen(listener);
     if (this.#message.config.http3 && this.#message.index === 0) void this.#listenQuic();
-    dropStartupCode();
+    dropCode();
     this.#whenListening?.();
   }
 

@@ -6,7 +6,7 @@
 import { SETTING_ROWS } from "../config/config.ts";
 import { planReload } from "../config/rules.ts";
 import { monotonic } from "../core/clock.ts";
-import { dropStartupCode } from "../net/footprint.ts";
+import { dropCode } from "../net/footprint.ts";
 import type { Config } from "../config/config.ts";
 import type { Problem } from "../config/problem.ts";
 import { takePassed } from "../net/passed.ts";
@@ -141,7 +141,7 @@ async function run(plan: Plan, log: Logger, options: RunOptions): Promise<number
     const input = { config, facts, why, interpreter, listeners, readyMs };
     if (config.logFormat === "json") log.info("ready", screenFields(input));
     else write(screen(input));
-    dropStartupCode();
+    dropCode();
     own.serving(facts.found, () => ctl?.link());
   };
   const waiting = (failure: Failure): void => {

@@ -3,6 +3,7 @@
  * are connections: with thousands of them that is much memory for nothing. Its own look each second would keep that small, but would be
  * half of what an idle edge does: here it is asked while requests come, once more after the last of them, and then no more.
  */
+import { dropCode } from "../net/footprint.ts";
 
 /** Garbage of a load is collected after so many milliseconds, with few connections sooner after so many requests. */
 const EVERY_MS = 1000;
@@ -12,8 +13,10 @@ const CONNECTIONS_MIN = 2000;
 /** About 30 MiB of garbage; a collection takes some 2 ms for each 1000 connections. */
 const REQUESTS_BETWEEN = 100_000;
 
+/** Code goes, too, that the load has needed once: the compilers of hot functions above all. */
 function collectGarbage(now: boolean): void {
   Bun.gc(now);
+  dropCode();
 }
 
 export class Collector {

@@ -46,7 +46,7 @@ const AGAIN_MS = 100;
 const SOCKETS_LAST_MS = 1000;
 const SOCKETS_LAST_SHARE = 0.1;
 
-/** Time for each client to be sent over, of which a handshake with TLS takes a quarter; for all of them at least, and of the whole time at most. */
+/** For each client that is sent over (a TLS handshake takes a quarter of that), for all of them at least, and of the whole time at most. */
 const MOVE_MS = 1;
 const MOVES_MS_MIN = 1000;
 const MOVES_SHARE = 0.25;
