@@ -1,7 +1,7 @@
 /**
  * When the runtime's collector is asked to run. By itself it lets the heap grow to several times what lives in it, and most of what lives
  * are connections: with thousands of them that is much memory for nothing. Its own look each second would keep that small, but would be
- * half of what an idle edge does: here it is asked while requests come, once more after the last of them, and then no more.
+ * most of what an idle edge does: here it is asked while requests come, once more after the last of them, and then no more.
  */
 import { dropCode } from "../net/footprint.ts";
 

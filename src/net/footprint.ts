@@ -1,7 +1,7 @@
 /**
  * Memory of a process: of the runtime's machine code it touches much that it does not need again (its start, the compilers of its hot
  * functions, whatever lies beside what it needs). Those pages are clean and belong to the program's file, so they can be dropped; what is
- * needed comes back by a page fault, some 2 us for each 64 KiB.
+ * needed comes back by a page fault.
  */
 import { readFileSync } from "node:fs";
 import { dropPages } from "./libc.ts";
