@@ -37,6 +37,8 @@ export abstract class H3Response extends Exchange implements FileTarget {
   protected file: FileSender | null = null;
   #fileEnds = false;
   #fields: QuicFields | null = null;
+  /** A whole response that waits for `sendReady`. */
+  #ready: { fields: QuicFields; body: Buffer } | null = null;
 
   constructor(ctx: EdgeContext, stream: QuicStream) {
     super();
@@ -48,6 +50,8 @@ export abstract class H3Response extends Exchange implements FileTarget {
   /** Bytes of an unfinished response were written, or have left. */
   protected abstract onProgress(): void;
   protected abstract onComplete(): void;
+  /** Has `sendReady` called when that is cheap (h3-outbox.ts). */
+  protected abstract sendSoon(): void;
   protected abstract refuse(code: ErrorCode): void;
   protected abstract leave(reason: number): void;
   /** The client, for logs. */
@@ -64,9 +68,20 @@ export abstract class H3Response extends Exchange implements FileTarget {
     const ends = (flags & Flag.END) !== 0;
     const fields = responseFields(status, buf, start, headEnd);
     this.status = status;
-    if (!this.#sendHead(fields, ends && end === headEnd)) return;
-    if (ends && end - headEnd <= WHOLE_BYTES_MAX) this.#whole(buf, headEnd, end);
-    else this.#body(ends, buf, headEnd, end, false);
+    if (ends && end - headEnd <= WHOLE_BYTES_MAX) {
+      this.#ready = { fields, body: buf.subarray(headEnd, end) };
+      return this.sendSoon();
+    }
+    if (this.#sendHead(fields, false)) this.#body(ends, buf, headEnd, end, false);
+  }
+
+  /** Sends the response that has waited for this, unless its client is gone. */
+  sendReady(): void {
+    const ready = this.#ready;
+    this.#ready = null;
+    if (ready === null || this.responseStarted || this.quic.destroyed) return;
+    const { fields, body } = ready;
+    if (this.#sendHead(fields, body.length === 0)) this.#whole(body, 0, body.length);
   }
 
   onData(flags: number, buf: Buffer, start: number, end: number): void {
@@ -155,6 +170,7 @@ export abstract class H3Response extends Exchange implements FileTarget {
   /** Ends the stream at once, in a way that shows that something is missing. */
   protected abort(code: bigint): void {
     this.output.clear();
+    this.#ready = null;
     if (this.quic.destroyed) return;
     this.quic.resetStream(code);
     if (!this.bodyEnded) this.quic.stopSending(code);

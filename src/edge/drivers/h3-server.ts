@@ -14,6 +14,7 @@ import { H3RequestHead } from "../../proto/h3/request-head.ts";
 import type { ClientMember } from "../connection.ts";
 import type { EdgeContext } from "../context.ts";
 import type { H3Request } from "./h3.ts";
+import { H3Outbox } from "./h3-outbox.ts";
 import { H3Session, type H3Shared } from "./h3-session.ts";
 
 /** After the last session, for what it has still said. */
@@ -28,6 +29,7 @@ export interface H3Owner {
 }
 
 export class H3Server implements H3Shared {
+  readonly outbox = new H3Outbox();
   readonly #owner: H3Owner;
   readonly #heads: Partial<Record<HeadForm, H3RequestHead>> = {};
   #endpoint: QuicEndpoint | null = null;

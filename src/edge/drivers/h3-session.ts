@@ -13,9 +13,11 @@ import type { TlsFacts } from "../client-socket.ts";
 import { connectionConstant, forwardingOf, headConstant, type Peer, peerName } from "../peer.ts";
 import { TlsSessionFacts, type TlsSession } from "../tls-socket.ts";
 import { H3Request } from "./h3.ts";
+import type { H3Outbox } from "./h3-outbox.ts";
 
 /** What the sessions of a server share. */
 export interface H3Shared {
+  readonly outbox: H3Outbox;
   headReader(form: HeadForm): H3RequestHead;
   /** The file with the certificate that a client of this name has seen. */
   leafPath(serverName: string | null): string;
@@ -194,6 +196,10 @@ export class H3Session implements ClientMember, Peer, TlsSession {
     this.#shared.beginLater(request);
   }
 
+  sendSoon(request: H3Request): void {
+    this.#shared.outbox.add(request);
+  }
+
   over(request: H3Request, error: unknown): void {
     this.#requests.delete(request);
     if (error instanceof Error && !("errorCode" in error))
@@ -210,6 +216,7 @@ export class H3Session implements ClientMember, Peer, TlsSession {
 
   #stream(stream: QuicStream): void {
     this.#known = true;
+    this.#shared.outbox.takingIn();
     this.#requests.add(new H3Request(this.#ctx, this, stream));
   }
 

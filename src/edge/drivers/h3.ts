@@ -30,6 +30,9 @@ const Phase = {
   OVER: 5,
 } as const;
 
+/** What has been sent is asked for the first time after so many milliseconds: the runtime's figures cost more than most responses. */
+const FIRST_LOOK_MS = 1000;
+const NOT_ASKED = -1n;
 /** A body's rate is judged from so many milliseconds on. */
 const RATE_GRACE_MS = 5000;
 const NONE: Buffer[] = [];
@@ -261,6 +264,10 @@ export class H3Request extends H3Response implements AccessRecord, SpoolOwner {
     else if (this.#phase !== Phase.BODY) this.#waitForBody();
   }
 
+  protected sendSoon(): void {
+    this.#session.sendSoon(this);
+  }
+
   protected onComplete(): void {
     this.#spool?.close();
     this.#spool = null;
@@ -270,12 +277,8 @@ export class H3Request extends H3Response implements AccessRecord, SpoolOwner {
   }
 
   #waitForClient(): void {
-    this.#sentBytes = this.#bytesSent();
-    this.#wait(Phase.SEND, this.ctx.settings.sendTimeoutMs);
-  }
-
-  #bytesSent(): bigint {
-    return this.quic.destroyed ? 0n : this.quic.stats.bytesSent;
+    this.#sentBytes = NOT_ASKED;
+    this.#wait(Phase.SEND, Math.min(this.ctx.settings.sendTimeoutMs, FIRST_LOOK_MS));
   }
 
   // The end
@@ -296,8 +299,12 @@ export class H3Request extends H3Response implements AccessRecord, SpoolOwner {
   }
 
   #sendDeadline(): void {
-    const idle = !this.responseDone && this.output.pending === 0;
-    if (idle || this.#bytesSent() > this.#sentBytes) return this.onProgress();
+    if (!this.responseDone && this.output.pending === 0) return this.onProgress();
+    const sent = this.quic.destroyed ? 0n : this.quic.stats.bytesSent;
+    if (sent > this.#sentBytes) {
+      this.#sentBytes = sent;
+      return this.#wait(Phase.SEND, this.ctx.settings.sendTimeoutMs);
+    }
     this.leave(CancelReason.CLIENT_GONE);
     this.cut("the client took nothing in time");
   }
