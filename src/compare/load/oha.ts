@@ -54,14 +54,15 @@ function jsonFlags(): string[] {
 export const oha: ClosedTool = {
   name: "oha",
   version,
-  can: isSimple,
+  // A number of requests is for a table with their latencies, of which it tells percentiles only.
+  can: (spec) => spec.count === undefined && isSimple(spec),
   run: async (spec, host) => {
     const request = only(spec);
     const command = [
       "oha",
       ...["--no-tui", ...jsonFlags(), "-c", `${spec.connections}`],
-      ...(spec.count === undefined ? ["-z", `${spec.seconds}s`] : ["-n", `${spec.count}`]),
-      ...["-m", request.method, "-t", `${REQUEST_TIMEOUT_SECONDS}s`, "--redirect", "0"],
+      ...["-z", `${spec.seconds}s`, "-m", request.method, "-t", `${REQUEST_TIMEOUT_SECONDS}s`],
+      ...["--redirect", "0"],
       ...(spec.fresh ? ["--disable-keepalive"] : []),
       ...(request.body === undefined ? [] : ["-d", request.body]),
       ...headerFlags(request, "-H"),

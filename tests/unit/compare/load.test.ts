@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { parseAutocannon } from "../../../src/compare/load/autocannon.ts";
+import { TOOLS, toolFor } from "../../../src/compare/load/closed.ts";
 import { parseH2load } from "../../../src/compare/load/h2load.ts";
 import { parseHey } from "../../../src/compare/load/hey.ts";
 import { requestBytes } from "../../../src/compare/load/http-load.ts";
@@ -105,6 +106,20 @@ describe("latencies", () => {
     const slices = second.timeline(5000);
     expect(slices.map(({ p50 }) => p50)).toEqual([2, 2, 2, 40, 40]);
     expect(new Latencies().figures()).toBeNull();
+  });
+});
+
+describe("a number of requests", () => {
+  const origin = "http://127.0.0.1:1";
+  const requests = [{ method: "GET", path: "/", headers: {}, weight: 1, check: {} }];
+  const spec = { origin, requests, connections: 50, seconds: 1, fresh: false, count: 2000 };
+
+  test("is sent by a load generator that tells each answer's time: hey, else our own", () => {
+    expect(toolFor(spec, TOOLS).name).toBe("hey");
+    const others = TOOLS.filter(({ name }) => name !== "hey");
+    expect(toolFor(spec, others).name).toBe("keelback");
+    const { count: _, ...timed } = spec;
+    expect(toolFor(timed, TOOLS).name).toBe("wrk");
   });
 });
 
