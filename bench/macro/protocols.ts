@@ -110,6 +110,9 @@ export function load({ command, label, flags }: LoadOptions): Measurement {
     });
 }
 
+/** So long they have been idle when memory is looked at. */
+const IDLE_MS = 3000;
+
 /** Memory of WebSockets that have exchanged one message and now wait. */
 export function idleWebSockets(connections: number): Measurement {
   return async (subject) =>
@@ -118,6 +121,7 @@ export function idleWebSockets(connections: number): Measurement {
       await few.release();
       const before = memoryKiB(server);
       const many = await held(server, connections, subject);
+      await Bun.sleep(IDLE_MS);
       const after = memoryKiB(server);
       // Those have no children, as supervisors and zygotes have.
       const serving = pssKiB(leavesOf(server.tree())) / 1024;
