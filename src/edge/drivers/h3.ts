@@ -265,6 +265,8 @@ export class H3Request extends H3Response implements AccessRecord, SpoolOwner {
   }
 
   protected sendSoon(): void {
+    // The app has answered: however long the outbox takes, its time limit is over.
+    this.#wait(Phase.STREAM, 0);
     this.#session.sendSoon(this);
   }
 
