@@ -2,8 +2,10 @@
  * One of two workers gets a request that never ends. How the others fare, and when both workers serve again: from the moment the
  * request is sent until two processes have answered after it was given up.
  */
+import { loadHost } from "../../src/compare/guard.ts";
 import type { StreamSpec } from "../../src/compare/load/http-load.ts";
 import { httpLoad } from "../../src/compare/load/order.ts";
+import type { Lab } from "../../src/compare/measure.ts";
 import type { Measurement } from "../../src/compare/measurement.ts";
 import { using } from "../../src/compare/measurement.ts";
 import type { RunningServer } from "../../src/compare/server-process.ts";
@@ -66,14 +68,24 @@ export function hungSeconds(seconds: number): number {
   return 2 * (runSeconds(seconds) + 1) + 2;
 }
 
-/** `path`: of the view that hangs. One hang, however long the run. */
-export function hungWorker(path: "spin" | "deadlock"): Measurement {
+/** Nobody is pinned, and so the load may not spin. */
+function unpinned(lab: Lab): Lab {
+  return { ...lab, serverPin: [], load: loadHost([], lab.signal), spin: false };
+}
+
+/**
+ * `path`: of the view that hangs. One hang, however long the run. `on`: the server's one core, which the view then shares with
+ * everybody, or all, as where there is a core for each worker.
+ */
+export function hungWorker(path: "spin" | "deadlock", on: "one core" | "all cores"): Measurement {
   return async (subject) => {
     const setup = { ...subject.setup, timeoutSeconds: HUNG_TIMEOUT_SECONDS };
-    return using({ ...subject, setup }, async (server) => {
-      const host = subject.lab.load;
+    const lab = on === "one core" ? subject.lab : unpinned(subject.lab);
+    return using({ ...subject, setup, lab }, async (server) => {
+      const host = lab.load;
       const durationMs = runSeconds(subject.seconds) * 1000;
-      const spec = { port: server.port, warmupMs: 1000, durationMs, streams: STEADY };
+      const timing = { warmupMs: 1000, durationMs, spin: lab.spin };
+      const spec = { port: server.port, ...timing, streams: STEADY };
       const peace = await httpLoad(spec, host);
       const [during, { recovered, status }] = await Promise.all([
         httpLoad(spec, host),

@@ -52,16 +52,21 @@ function released(name: string, title: string, setup: Setup, servers: readonly s
   };
 }
 
-function hung(name: string, path: "spin" | "deadlock", spoken: Interface): Preset {
+function hung(
+  name: string,
+  path: "spin" | "deadlock",
+  spoken: Interface,
+  on: "one core" | "all cores" = "one core",
+): Preset {
   const how = path === "spin" ? "while True: pass" : "waits in C with the GIL held";
   return {
     name,
-    title: `${spoken.toUpperCase()} at 500/s, one of 2 workers hangs (${how}), time limit ${HUNG_TIMEOUT_SECONDS} s`,
+    title: `${spoken.toUpperCase()} at 500/s, one of 2 workers hangs (${how}), time limit ${HUNG_TIMEOUT_SECONDS} s, server on ${on}`,
     about: "A view that never ends: how do the others fare, and when do both workers serve again?",
     setup: setupOf(spoken, `${spoken}_hanging`, { workers: 2 }),
     servers: spoken === "asgi" ? ASGI_PEERS : WSGI_PEERS,
     ranked: "figures.recovered",
-    load: measured(hungWorker(path), { connections: 32, duration: hungSeconds }),
+    load: measured(hungWorker(path, on), { connections: 32, duration: hungSeconds }),
     bars: [valueBar("failed", 0), valueBar("recovered", RECOVERY_MS_MAX), calmBar],
   };
 }
@@ -104,4 +109,6 @@ export const steadyPresets: readonly Preset[] = [
   hung("hung-worker-c", "deadlock", "asgi"),
   hung("hung-worker-wsgi", "spin", "wsgi"),
   hung("hung-worker-wsgi-c", "deadlock", "wsgi"),
+  hung("hung-worker-cores", "spin", "asgi", "all cores"),
+  hung("hung-worker-wsgi-cores", "spin", "wsgi", "all cores"),
 ];
