@@ -42,7 +42,8 @@ export function valueBar(key: string, most: number): Judge {
     const value = medianOf(rows, OURS, key);
     const unit = figure?.unit ?? "";
     const bar = `${figure?.label ?? key} <= ${most} ${unit}`.trim();
-    return { bar, measured: `${value.toPrecision(3)} ${unit}`.trim(), met: value <= most };
+    const said = figure?.format(value) ?? `${value}`;
+    return { bar, measured: `${said} ${unit}`.trim(), met: value <= most };
   };
 }
 

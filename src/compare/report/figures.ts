@@ -91,7 +91,9 @@ export function errorKinds(row: Row): string {
   return (Object.keys(kinds) as (keyof ErrorCounts)[])
     .map((kind) => ({ kind, count: row.rounds.reduce((sum, { errors }) => sum + errors[kind], 0) }))
     .filter(({ count }) => count > 0)
-    .map(({ kind, count }) => `${rounded(count)} ${kinds[kind][count === 1 ? 0 : 1]}`)
+    .map(
+      ({ kind, count }) => `${count.toLocaleString("en-US")} ${kinds[kind][count === 1 ? 0 : 1]}`,
+    )
     .join(", ");
 }
 

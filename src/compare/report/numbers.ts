@@ -16,7 +16,7 @@ export function digits(value: number): string {
   return value === 0 ? "0" : value.toPrecision(1);
 }
 
-/** A whole number from 100 up, else as `digits`: rates, MiB. */
+/** A whole number from 10 up, else as `digits`: rates, MiB. */
 export function rounded(value: number): string {
   if (!Number.isFinite(value)) return NONE;
   return Math.abs(value) >= 10 ? Math.round(value).toLocaleString("en-US") : digits(value);

@@ -1,6 +1,11 @@
 /** Figures with names of their own, and bars: in the list of figures, in Markdown, in the table and on the page. */
 import { expect, test } from "bun:test";
-import { figuresIn, findFigure, rankedFigure } from "../../../src/compare/report/figures.ts";
+import {
+  errorKinds,
+  figuresIn,
+  findFigure,
+  rankedFigure,
+} from "../../../src/compare/report/figures.ts";
 import { renderMarkdown } from "../../../src/compare/report/markdown.ts";
 import { renderPage } from "../../../src/compare/report/page.ts";
 import { rankingOf, verdictOf } from "../../../src/compare/report/ranking.ts";
@@ -37,6 +42,15 @@ test("named figures come first, and are found by their plain name before all oth
   expect(findFigure(scenario.rows, "p99")?.label).toBe("P99 during");
   expect(findFigure([rowOf("a", { rate: 5 })], "p99")?.label).toBe("P99 latency");
   expect(findFigure(scenario.rows, "nothing")).toBeUndefined();
+});
+
+test("failed requests are counted in whole numbers, of all rounds", () => {
+  const errors = { connection: 1, timeout: 3, status: 0, body: 2000 };
+  const row = rowOf("a", { rate: 5 });
+  const rounds = row.rounds.slice(0, 1).map((round) => ({ ...round, errors }));
+  expect(errorKinds({ ...row, rounds })).toBe(
+    "1 failed connection, 3 timeouts, 2,000 wrong bodies",
+  );
 });
 
 test("a named figure ranks, also where nobody has it", () => {
