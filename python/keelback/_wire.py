@@ -5,6 +5,7 @@ from typing import Final
 ACCEPT_TUNNEL: Final = 1
 BOARD_BEGUN: Final = 0
 BOARD_BYTES: Final = 64
+BOARD_COMPUTING: Final = 4
 BOARD_REQUEST_READ: Final = 2
 BOARD_RESPONSE_READ: Final = 1
 BOARD_RINGS_MAPPED: Final = 3

@@ -1,4 +1,5 @@
-"""The board of one link: 64 mapped bytes that tell the edge which request the worker has begun.
+"""The board of one link: 64 mapped bytes that tell the edge which request the worker has begun, and
+whether a view computes.
 
 Contract: `begin(stream)` is one store of an aligned u32, which the edge can read at any time, also
 after this process was killed. It is called before the app is, in the order of the streams.
@@ -44,6 +45,13 @@ class Board:
 
         def begin(self, stream: int) -> None:
             self._words[0] = int.from_bytes(stream.to_bytes(4, "little"), "big")
+
+    def computing(self, late: bool) -> None:
+        """By a thread that does not own the link, which may be closed by now."""
+        try:
+            self._words[_wire.BOARD_COMPUTING] = late
+        except ValueError:
+            pass
 
     @property
     def words(self) -> memoryview:

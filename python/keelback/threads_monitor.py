@@ -7,6 +7,9 @@ the edges and gives the waiting requests back (ThreadsRunner.tend).
 
 Without traffic it sleeps on a lock, and next to a stuck call that nobody waits behind it sleeps in
 poll(): an idle worker uses no CPU.
+
+It looks with the interpreter's lock. Where it comes late to that, a view computes, and whatever
+else runs here takes as long for each step: the edge reads that from the board.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from .wsgi import WsgiCall
 
 LOOK_SECONDS = 0.001
+LATE_SECONDS = 0.003
+"""More than half of the interpreter's switch interval: nobody waits so long but for a lock."""
 QUIET_LOOKS = 16
 """Looks at a leader that is not in the app and begins nothing before the monitor goes to sleep."""
 WATCH_MS = 50
@@ -71,7 +76,11 @@ class Monitor:
                 seen = None
                 self._sleep()
                 quiet = 0
+            before = time.monotonic()
             time.sleep(LOOK_SECONDS)
+            late = time.monotonic() - before > LOOK_SECONDS + LATE_SECONDS
+            for link in runner.links.all:
+                link.board.computing(late)
             heads.tails()
             seat = runner.seat
             if not seat.busy:

@@ -57,13 +57,15 @@ export class Depth {
     return stream === this.#shared.begun;
   }
 
-  /** True after a give-back, until the worker begins something, says something, or some time has passed. */
+  /** True for so long after a give-back, unless the worker has begun something, or said something of a request, since. */
+  gaveBackWithin(ms: number, clock: () => number): boolean {
+    return (
+      this.#stuckAt >= 0 && this.#shared.begun === this.#stuckAt && clock() - this.#gaveBackAt < ms
+    );
+  }
+
   isStuck(clock: () => number): boolean {
-    if (this.#stuckAt < 0) return false;
-    const same = this.#shared.begun === this.#stuckAt;
-    if (same && clock() - this.#gaveBackAt < STUCK_MS) return true;
-    this.#stuckAt = -1;
-    return false;
+    return this.gaveBackWithin(STUCK_MS, clock);
   }
 
   /** The number of the next request. */

@@ -279,26 +279,30 @@ export class WorkerPool implements Backend, LinkOwner {
     this.#watchdog.watch(link, what, now);
   }
 
-  /** The ready worker with the fewest requests; equal ones take turns. A WebSocket goes to the one with the fewest of its kind. */
+  /**
+   * The ready worker with the fewest requests, one that is held up after others; equal ones take turns. A WebSocket goes to the one with
+   * the fewest of its kind.
+   */
   #pick({ form, flags }: Exchange): WorkerLink | null {
     const upgrade = (flags & Flag.UPGRADE) !== 0;
     const links = this.#links;
     const count = links.length;
     let best: WorkerLink | null = null;
+    let least = Number.POSITIVE_INFINITY;
     let at = this.#next;
     for (let i = 0; i < count; i++) {
       if (at >= count) at = 0;
       const link = links[at]!;
       at += 1;
-      if (best !== null) {
-        const more = upgrade ? link.open - best.open : link.running - best.running;
-        if (more >= 0) continue;
-      }
-      if (link.facts.form === form && link.accepts(this.#now)) {
-        best = link;
-        this.#next = at;
-        if (link.open === 0) break;
-      }
+      let load = upgrade ? link.open : link.running;
+      if (load >= least || link.facts.form !== form || !link.accepts(this.#now)) continue;
+      // Nobody else is there: no matter.
+      if (!upgrade && count > 1) load = link.heldUp.load(load, this.#now);
+      if (load >= least) continue;
+      best = link;
+      least = load;
+      this.#next = at;
+      if (link.open === 0) break;
     }
     return best;
   }

@@ -6,6 +6,7 @@
 import { addressOf, receiveInto } from "../net/libc.ts";
 import {
   BOARD_BEGUN,
+  BOARD_COMPUTING,
   BOARD_REQUEST_READ,
   BOARD_RESPONSE_READ,
   BOARD_RINGS_MAPPED,
@@ -44,6 +45,11 @@ export class SharedMemory {
   /** The newest request that the worker has begun. */
   get begun(): number {
     return this.#board[BOARD_BEGUN]!;
+  }
+
+  /** A view computes: whatever else runs in the worker is late. */
+  get computing(): boolean {
+    return this.#board[BOARD_COMPUTING] !== 0;
   }
 
   /** `responses[offset, offset + count)` with its margins lies within the ring. */

@@ -5,6 +5,8 @@ import { Accepted, type Exchange } from "../exchange/exchange.ts";
 const LEFT = null;
 /** The same, of a WebSocket. */
 const LEFT_SOCKET = false;
+/** So many responses that go on for long may stand before the one that is looked for. */
+const LOOKS_MAX = 64;
 
 type Entry = Exchange | typeof LEFT | typeof LEFT_SOCKET;
 
@@ -23,6 +25,25 @@ export class StreamTable {
   get(stream: number): Exchange | null | undefined {
     const entry = this.#entries.get(stream);
     return entry === LEFT_SOCKET ? null : entry;
+  }
+
+  /** It is open and its response has not begun. */
+  awaitsAnswer(stream: number): boolean {
+    const entry = this.#entries.get(stream);
+    return (
+      entry === LEFT || (entry !== undefined && entry !== LEFT_SOCKET && entry.headBuf !== null)
+    );
+  }
+
+  /** 0: there is none among the first ones. */
+  oldestUnanswered(): number {
+    let looks = LOOKS_MAX;
+    for (const stream of this.#entries.keys()) {
+      if (this.awaitsAnswer(stream)) return stream;
+      looks -= 1;
+      if (looks === 0) break;
+    }
+    return 0;
   }
 
   add(x: Exchange): void {

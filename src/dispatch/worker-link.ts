@@ -15,6 +15,7 @@ import {
   WS_WINDOW_BYTES,
 } from "../wire/spec.ts";
 import { Depth } from "./depth.ts";
+import { HeldUp } from "./held-up.ts";
 import { LinkWriter } from "./link-writer.ts";
 import type { Writable } from "./outbox.ts";
 import type { SharedMemory } from "./ring.ts";
@@ -41,6 +42,7 @@ export class WorkerLink implements FrameSink {
   /** A PING is under way since (performance.now), 0 none. */
   pingedAt = 0;
   readonly depth: Depth;
+  readonly heldUp: HeldUp;
   readonly #owner: LinkOwner;
   readonly #shared: SharedMemory;
   readonly #writer: LinkWriter;
@@ -60,6 +62,7 @@ export class WorkerLink implements FrameSink {
     this.#shared = shared;
     this.#loans = new RingLoans(shared);
     this.depth = new Depth(shared);
+    this.heldUp = new HeldUp(shared, this.depth, this.#streams);
     this.#writer = new LinkWriter(socket, shared, () => owner.onDirty(this));
     this.heardAt = now;
     this.#decoder = new FrameDecoder(this);

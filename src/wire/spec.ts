@@ -26,6 +26,8 @@ export const BOARD_RESPONSE_READ = 1;
 export const BOARD_REQUEST_READ = 2;
 /** u32 on the board: 1 when the edge has mapped the rings. */
 export const BOARD_RINGS_MAPPED = 3;
+/** u32 on the board: not 0 while a view of a threads worker computes, so that its other threads get the interpreter late. */
+export const BOARD_COMPUTING = 4;
 /** Each of the two rings, for responses and for requests; a power of two. */
 export const RING_BYTES = 4 * 1024 * 1024;
 /** Free bytes around what is put into a ring: room for a chunk's line and end. */

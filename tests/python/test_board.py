@@ -38,6 +38,13 @@ def test_a_board_has_its_room_from_the_start(tmp_path: Path) -> None:
     assert path.stat().st_blocks > 0
     board.begin(7)
     assert path.read_bytes()[0] == 7
+
+
+def test_a_board_that_is_closed_takes_no_more(tmp_path: Path) -> None:
+    """The monitor does not know."""
+    board = Board.open(str(tmp_path / "board"))
+    board.close()
+    board.computing(True)
     board.close()
 
 

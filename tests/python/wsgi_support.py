@@ -11,6 +11,8 @@ import socket
 import struct
 import tempfile
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -169,6 +171,12 @@ class Edge:
     def get(self, *args: Any, **kwargs: Any) -> Answer:
         return self.answer(self.request(*args, **kwargs))
 
+    def computing(self) -> bool:
+        """What the board says."""
+        with open(self.board_path, "rb") as board:
+            board.seek(4 * _wire.BOARD_COMPUTING)
+            return board.read(4) != bytes(4)
+
     def begun(self) -> int:
         with open(self.board_path, "rb") as file:
             return struct.unpack("<I", file.read(4))[0]
@@ -227,6 +235,13 @@ class Edge:
 def text(start_response: Any, body: bytes | str = b"ok", status: str = "200 OK") -> list[bytes]:
     start_response(status, [("Content-Type", "text/plain")])
     return [body.encode() if isinstance(body, str) else body]
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.001)
 
 
 class Blocking:

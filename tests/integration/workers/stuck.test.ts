@@ -66,6 +66,26 @@ describe("A response that does not begin in time is answered with 504", () => {
   });
 });
 
+describe("A worker that is held up gets requests after others", () => {
+  test("a view that computes, and one elsewhere that waits", async () => {
+    using place = new Place();
+    const args = ["--workers", "2", "--graceful-timeout", "0.5"];
+    await using server = await serve("wsgi_app:app", { place, args });
+    await using computing = await begin(server, "/spin/h");
+    const [hot] = await place.noted("h.begun");
+    await using waiting = await begin(server, "/wait/i");
+    const [calm] = await place.noted("i.begun");
+    expect(calm).not.toBe(hot);
+    await eventually("ten requests by the worker whose view waits", async () => {
+      for (let i = 0; i < 10; i++) if ((await text(server, "/pid")) !== calm) return false;
+      return true;
+    });
+    place.open("i");
+    expect((await waiting.readResponse()).body).toBe("waited for i");
+    computing.close();
+  });
+});
+
 describe("A stuck worker is replaced", () => {
   test.each(views)("after its traceback is logged ($app $view)", async ({ app, view, where }) => {
     using place = new Place();
