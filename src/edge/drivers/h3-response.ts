@@ -8,6 +8,7 @@ import { H3Error, type QuicFields, type QuicStream } from "../../net/quic.ts";
 import {
   informationalFields,
   responseFields,
+  type ResponseHeads,
   trailerFields,
 } from "../../proto/h3/response-fields.ts";
 import { fieldOf } from "../../proto/h3/request-head.ts";
@@ -47,6 +48,7 @@ export abstract class H3Response extends Exchange implements FileTarget {
     this.output = new QuicOutput(stream, () => this.#drained());
   }
 
+  protected abstract get heads(): ResponseHeads;
   /** Bytes of an unfinished response were written, or have left. */
   protected abstract onProgress(): void;
   protected abstract onComplete(): void;
@@ -66,7 +68,7 @@ export abstract class H3Response extends Exchange implements FileTarget {
     end: number,
   ): void {
     const ends = (flags & Flag.END) !== 0;
-    const fields = responseFields(status, buf, start, headEnd);
+    const fields = this.heads.read(status, buf, start, headEnd);
     this.status = status;
     if (ends && end - headEnd <= WHOLE_BYTES_MAX) {
       this.#ready = { fields, body: buf.subarray(headEnd, end) };

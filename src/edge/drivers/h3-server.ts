@@ -11,6 +11,7 @@ import {
 import type { TlsStore } from "../../net/tls-store.ts";
 import type { HeadForm } from "../../proto/events.ts";
 import { H3RequestHead } from "../../proto/h3/request-head.ts";
+import { ResponseHeads } from "../../proto/h3/response-fields.ts";
 import type { ClientMember } from "../connection.ts";
 import type { EdgeContext } from "../context.ts";
 import type { H3Request } from "./h3.ts";
@@ -30,6 +31,7 @@ export interface H3Owner {
 
 export class H3Server implements H3Shared {
   readonly outbox = new H3Outbox();
+  readonly responseHeads = new ResponseHeads();
   readonly #owner: H3Owner;
   readonly #heads: Partial<Record<HeadForm, H3RequestHead>> = {};
   #endpoint: QuicEndpoint | null = null;

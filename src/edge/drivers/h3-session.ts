@@ -10,6 +10,7 @@ import type { H3RequestHead } from "../../proto/h3/request-head.ts";
 import type { ClientMember } from "../connection.ts";
 import type { EdgeContext } from "../context.ts";
 import type { TlsFacts } from "../client-socket.ts";
+import type { ResponseHeads } from "../../proto/h3/response-fields.ts";
 import { connectionConstant, forwardingOf, headConstant, type Peer, peerName } from "../peer.ts";
 import { TlsSessionFacts, type TlsSession } from "../tls-socket.ts";
 import { H3Request } from "./h3.ts";
@@ -18,6 +19,7 @@ import type { H3Outbox } from "./h3-outbox.ts";
 /** What the sessions of a server share. */
 export interface H3Shared {
   readonly outbox: H3Outbox;
+  readonly responseHeads: ResponseHeads;
   headReader(form: HeadForm): H3RequestHead;
   /** The file with the certificate that a client of this name has seen. */
   leafPath(serverName: string | null): string;
@@ -190,6 +192,10 @@ export class H3Session implements ClientMember, Peer, TlsSession {
 
   headReader(form: HeadForm): H3RequestHead {
     return this.#shared.headReader(form);
+  }
+
+  get responseHeads(): ResponseHeads {
+    return this.#shared.responseHeads;
   }
 
   beginLater(request: H3Request): void {

@@ -8,7 +8,7 @@ import { Stage } from "../../exchange/exchange.ts";
 import { H3Error, type QuicFields, type QuicStream } from "../../net/quic.ts";
 import type { AccessRecord } from "../../observe/access-log.ts";
 import { fieldOf, targetOf } from "../../proto/h3/request-head.ts";
-import { trailerPairs } from "../../proto/h3/response-fields.ts";
+import { type ResponseHeads, trailerPairs } from "../../proto/h3/response-fields.ts";
 import { CancelReason, Flag } from "../../wire/spec.ts";
 import { BodySpool, type SpoolOwner } from "../body-spool.ts";
 import type { EdgeContext } from "../context.ts";
@@ -244,6 +244,10 @@ export class H3Request extends H3Response implements AccessRecord, SpoolOwner {
   }
 
   // The response
+
+  protected get heads(): ResponseHeads {
+    return this.#session.responseHeads;
+  }
 
   onRefused(code: ErrorCode): void {
     if (this.responseStarted) this.cut(ERRORS[code].text);

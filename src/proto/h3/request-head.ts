@@ -7,6 +7,7 @@ import { allocate } from "../../core/bytes.ts";
 import type { HeadForm, RequestHead } from "../events.ts";
 import { fieldFault } from "../field-rules.ts";
 import { decimal, listMembers } from "../fields.ts";
+import { FieldMemo } from "./field-memo.ts";
 import { type Forwarded, ForwardingReader, type ForwardingSource } from "../forwarded.ts";
 import { ascii } from "../grammar.ts";
 import type { HeadLimits } from "../limits.ts";
@@ -70,6 +71,7 @@ export class H3RequestHead implements RequestHead {
   readonly #target: PathTarget;
   readonly #cgi: boolean;
   #fields: FieldTable = {};
+  readonly #memo: FieldMemo = new FieldMemo();
   /** Encoded fields, each string preceded by NUL. */
   #text = "";
   #count = 0;
@@ -95,6 +97,13 @@ export class H3RequestHead implements RequestHead {
    */
   read(fields: FieldTable, source?: ForwardingSource): ErrorCode | null {
     this.#fields = fields;
+    const refused = this.#memo.repeats(fields) ? this.#readTarget() : this.#readAll(source);
+    if (refused === null) this.#write();
+    return refused;
+  }
+
+  #readAll(source: ForwardingSource | undefined): ErrorCode | null {
+    this.#memo.forget();
     this.#source = source;
     this.#forwarding = null;
     this.forwarded = null;
@@ -107,7 +116,8 @@ export class H3RequestHead implements RequestHead {
     this.trailersOk = false;
     const refused =
       this.#readPseudo() ?? this.#readFields() ?? this.#bodyFault() ?? this.#readForwarded();
-    if (refused === null) this.#write();
+    // Forwarding headers mean what they mean from this peer alone.
+    if (refused === null && this.#forwarding === null) this.#memo.keep(this.#fields);
     return refused;
   }
 
@@ -128,16 +138,20 @@ export class H3RequestHead implements RequestHead {
 
   #readPseudo(): ErrorCode | null {
     const method = this.#fields[":method"];
-    const path = this.#fields[":path"];
     if (typeof method !== "string") return "pseudo-header-invalid";
     this.method = method;
     if (!TOKEN.test(method)) return "method-invalid";
     if (method === "CONNECT") return "connect-refused";
-    if (typeof path !== "string" || this.#fields[":scheme"] !== "https")
-      return "pseudo-header-invalid";
-    if (method.length + path.length + LINE_REST > this.#options.requestLineBytesMax)
+    if (this.#fields[":scheme"] !== "https") return "pseudo-header-invalid";
+    return this.#readTarget() ?? this.#readAuthority();
+  }
+
+  #readTarget(): ErrorCode | null {
+    const path = this.#fields[":path"];
+    if (typeof path !== "string") return "pseudo-header-invalid";
+    if (this.method.length + path.length + LINE_REST > this.#options.requestLineBytesMax)
       return "request-line-too-long";
-    return this.#target.read(method, path) ?? this.#readAuthority();
+    return this.#target.read(this.method, path);
   }
 
   /** RFC 9114 section 4.3.1: `:authority` or Host, or both and equal; the app sees a Host, the first of the fields. */

@@ -2,12 +2,38 @@
  * From what workers send (docs/protocol.md, "Response head") to the fields of an HTTP/3 response, and from request trailers to what they
  * take. Workers have checked the bytes: lines end with CR LF, names are tokens, nothing hop-by-hop is in them.
  */
+import { copyBytes, startsWithAt } from "../../core/bytes.ts";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { HeadLimits } from "../limits.ts";
 import { forbiddenTrailer } from "../trailer-names.ts";
 import type { FieldTable } from "./request-head.ts";
 
 export type FieldMap = Record<string, string | string[]>;
+
+/** Longer heads are not kept. */
+const KEPT_BYTES_MAX = 2048;
+
+/** Reads heads of responses. One that repeats, byte for byte, costs a comparison: its fields are the same, which nobody may change. */
+export class ResponseHeads {
+  readonly #bytes: Buffer = Buffer.alloc(KEPT_BYTES_MAX);
+  #length = -1;
+  #status = 0;
+  #fields: FieldMap = {};
+
+  /** As `responseFields`. */
+  read(status: number, buf: Buffer, start: number, end: number): Readonly<FieldMap> {
+    const length = end - start;
+    const repeats = length === this.#length && status === this.#status;
+    if (repeats && startsWithAt(buf, start, this.#bytes, length)) return this.#fields;
+    const fields = responseFields(status, buf, start, end);
+    if (length > KEPT_BYTES_MAX) return fields;
+    copyBytes(buf, start, end, this.#bytes, 0);
+    this.#length = length;
+    this.#status = status;
+    this.#fields = fields;
+    return fields;
+  }
+}
 
 /** `buf[start..end)`: a head of HTTP/1.1, with its status line and its empty line. */
 export function responseFields(status: number, buf: Buffer, start: number, end: number): FieldMap {

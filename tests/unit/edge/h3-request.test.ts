@@ -8,6 +8,7 @@ import { Sweeper } from "../../../src/edge/sweeper.ts";
 import { type Backend, type Exchange, Stage } from "../../../src/exchange/exchange.ts";
 import type { QuicFields, QuicSession, QuicStream } from "../../../src/net/quic.ts";
 import { H3RequestHead } from "../../../src/proto/h3/request-head.ts";
+import { ResponseHeads } from "../../../src/proto/h3/response-fields.ts";
 import { Flag } from "../../../src/wire/spec.ts";
 import { EDGE_SETTINGS } from "../../support/edge-settings.ts";
 
@@ -51,7 +52,7 @@ function scene(): Scene {
   } as unknown as EdgeContext;
   const outbox = new H3Outbox();
   const shared = {
-    outbox,
+    ...{ outbox, responseHeads: new ResponseHeads() },
     headReader: (form: "cgi") => new H3RequestHead({ ...context.settings, form }),
     beginLater: (request: H3Request) => request.begin(true),
   } as unknown as H3Shared;

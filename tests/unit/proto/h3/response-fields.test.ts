@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import {
   informationalFields,
   responseFields,
+  ResponseHeads,
   trailerFields,
   trailerPairs,
 } from "../../../../src/proto/h3/response-fields.ts";
@@ -30,6 +31,19 @@ describe("HTTP/3 response fields", () => {
       "x-l": "\u{e9}",
     });
     expect(Object.keys(fields)[0]).toBe(":status");
+  });
+
+  test("a head that repeats is read once, another one again", () => {
+    const heads = new ResponseHeads();
+    const one = Buffer.from("..HTTP/1.1 200 OK\r\nx-a: 1\r\n\r\nbody");
+    const two = Buffer.from("..HTTP/1.1 200 OK\r\nx-a: 2\r\n\r\nbody");
+    const long = Buffer.from(`..HTTP/1.1 200 OK\r\nx-a: ${"3".repeat(3000)}\r\n\r\nbody`);
+    const read = (buf: Buffer, status = 200): object => heads.read(status, buf, 2, buf.length - 4);
+    const first = read(one);
+    expect(read(Buffer.from(one))).toBe(first);
+    for (const [buf, status] of [[two], [one], [one, 203], [long], [long], [one]] as const) {
+      expect(read(buf, status)).toEqual(responseFields(status ?? 200, buf, 2, buf.length - 4));
+    }
   });
 
   test("a head without fields, and an interim response", () => {
