@@ -105,12 +105,13 @@ export class Leader {
   }
 }
 
-/** gunicorn's old process goes on beside the new one until it is told to go. */
+/** gunicorn's old process goes on beside the new one until it is told to go. While both are there, HUP ends the new one. */
 async function endOld(leader: Leader, before: number): Promise<void> {
   const ready = (): boolean => childrenOf(leader.pidIn(NEXT)).length > 0;
   if (!(await until(ready, STEP_MS_MAX))) return;
   await Bun.sleep(1000);
   signal(before, "SIGTERM");
+  await until(() => !isRunning(before), STEP_MS_MAX);
 }
 
 /** What each server knows; one that is not here can be told nothing while it runs. */
