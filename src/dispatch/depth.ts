@@ -64,6 +64,7 @@ export class Depth {
     );
   }
 
+  /** True for the time in which it gets nothing after that. */
   isStuck(clock: () => number): boolean {
     return this.gaveBackWithin(STUCK_MS, clock);
   }

@@ -1,10 +1,11 @@
 /** Helpers for tests of the wire: a socket that remembers, frames as objects, exchanges and heads made by hand. */
 import type { ErrorCode } from "../../src/core/errors.ts";
+import type { WorkerFacts } from "../../src/dispatch/worker-facts.ts";
 import { type FileSpan, Exchange } from "../../src/exchange/exchange.ts";
 import { bareHead } from "../../src/proto/bare-head.ts";
-import type { RequestHead } from "../../src/proto/events.ts";
-import { FrameDecoder } from "../../src/wire/frames.ts";
-import { Flag } from "../../src/wire/spec.ts";
+import type { HeadForm, RequestHead } from "../../src/proto/events.ts";
+import { frame, FrameDecoder } from "../../src/wire/frames.ts";
+import { Flag, FrameType } from "../../src/wire/spec.ts";
 
 export interface SeenFrame {
   type: number;
@@ -123,6 +124,27 @@ export class FakeExchange extends Exchange {
   target(): string {
     return `/${this.name}`;
   }
+}
+
+/** Of a worker without files. */
+export function factsOf(id: number, form: HeadForm, concurrency: number): WorkerFacts {
+  const paths = { boardPath: "", ringPath: "" };
+  return { worker: id, generation: 1, pid: id, form, concurrency, ...paths };
+}
+
+/** A response without fields, whole unless the flags say otherwise. */
+export function responseFrame(stream: number, body: string, flags: number): Buffer {
+  const head = Buffer.from("HTTP/1.1 200 OK\r\n\r\n");
+  const size = Buffer.alloc(4);
+  size.writeUInt32LE(head.length);
+  const payload = Buffer.concat([size, head, Buffer.from(body)]);
+  return frame(FrameType.RESPONSE, stream, flags, 200, payload);
+}
+
+export function giveBackFrame(...streams: number[]): Buffer {
+  const payload = Buffer.alloc(4 * streams.length);
+  streams.forEach((stream, i) => payload.writeUInt32LE(stream, 4 * i));
+  return frame(FrameType.GIVE_BACK, 0, 0, 0, payload);
 }
 
 /** A head whose block is `text` (strings followed by NUL) before the constant part and `fields` after it. */

@@ -48,6 +48,7 @@ export abstract class H3Response extends Exchange implements FileTarget {
     this.output = new QuicOutput(stream, () => this.#drained());
   }
 
+  /** Reads the heads that workers send. */
   protected abstract get heads(): ResponseHeads;
   /** Bytes of an unfinished response were written, or have left. */
   protected abstract onProgress(): void;

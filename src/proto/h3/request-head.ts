@@ -7,12 +7,12 @@ import { allocate } from "../../core/bytes.ts";
 import type { HeadForm, RequestHead } from "../events.ts";
 import { fieldFault } from "../field-rules.ts";
 import { decimal, listMembers } from "../fields.ts";
-import { FieldMemo } from "./field-memo.ts";
 import { type Forwarded, ForwardingReader, type ForwardingSource } from "../forwarded.ts";
 import { ascii } from "../grammar.ts";
 import type { HeadLimits } from "../limits.ts";
 import { isForwardingName, Name, type NameCode } from "../names.ts";
 import { KNOWN_METHODS, RequestTarget } from "../target.ts";
+import { FieldMemo } from "./field-memo.ts";
 
 /** Lower-case names; several values of one name together. */
 export type FieldTable = Readonly<Record<string, string | readonly string[] | undefined>>;

@@ -3,9 +3,15 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { WorkerPool } from "../../../src/dispatch/pool.ts";
 import { SharedMemory } from "../../../src/dispatch/ring.ts";
 import { WorkerLink } from "../../../src/dispatch/worker-link.ts";
-import { frame } from "../../../src/wire/frames.ts";
-import { BOARD_BEGUN, BOARD_COMPUTING, Flag, FrameType } from "../../../src/wire/spec.ts";
-import { FakeExchange, FakeSocket, fakeHead } from "../../support/wire.ts";
+import { BOARD_BEGUN, BOARD_COMPUTING, Flag } from "../../../src/wire/spec.ts";
+import {
+  FakeExchange,
+  FakeSocket,
+  factsOf,
+  fakeHead,
+  giveBackFrame,
+  responseFrame,
+} from "../../support/wire.ts";
 
 const HEAD = fakeHead("REQUEST_METHOD\0GET\0");
 const CONSTANT = Buffer.from("");
@@ -19,13 +25,8 @@ class Worker {
   readonly #link: WorkerLink;
 
   constructor(id: number) {
-    const paths = { boardPath: "", ringPath: "" };
-    const facts = {
-      ...{ worker: id, generation: 1, pid: id, form: "cgi" as const, concurrency: 40 },
-      ...paths,
-    };
     const shared = new SharedMemory(this.#board, null);
-    this.#link = new WorkerLink(pool, new FakeSocket(), facts, shared, now);
+    this.#link = new WorkerLink(pool, new FakeSocket(), factsOf(id, "cgi", 40), shared, now);
     pool.add(this.#link);
   }
 
@@ -43,17 +44,11 @@ class Worker {
   }
 
   respond(stream: number, flags: number = Flag.END): void {
-    const size = Buffer.alloc(4);
-    const head = Buffer.from("HTTP/1.1 200 OK\r\n\r\n");
-    size.writeUInt32LE(head.length);
-    const answer = Buffer.concat([size, head]);
-    pool.received(this.#link, frame(FrameType.RESPONSE, stream, flags, 200, answer));
+    pool.received(this.#link, responseFrame(stream, "", flags));
   }
 
   giveBack(stream: number): void {
-    const streams = Buffer.alloc(4);
-    streams.writeUInt32LE(stream);
-    pool.received(this.#link, frame(FrameType.GIVE_BACK, 0, 0, 0, streams));
+    pool.received(this.#link, giveBackFrame(stream));
   }
 }
 

@@ -6,7 +6,14 @@ import { SharedMemory } from "../../../src/dispatch/ring.ts";
 import { Stage } from "../../../src/exchange/exchange.ts";
 import { CancelReason, Flag, FrameType, RESPONSE_WINDOW_BYTES } from "../../../src/wire/spec.ts";
 import { frame } from "../../../src/wire/frames.ts";
-import { FakeExchange, FakeSocket, fakeHead } from "../../support/wire.ts";
+import {
+  FakeExchange,
+  FakeSocket,
+  factsOf,
+  fakeHead,
+  giveBackFrame,
+  responseFrame,
+} from "../../support/wire.ts";
 
 const CONSTANT = Buffer.from("CONST\0x");
 const HEAD = fakeHead("REQUEST_METHOD\0GET\0", "\0HTTP_A\0b");
@@ -39,17 +46,8 @@ function makePool(options: Partial<PoolOptions> = {}): WorkerPool {
 function addWorker(id: number, concurrency = 16): Worker {
   const socket = new FakeSocket();
   const board = new Uint32Array(16);
-  const facts = {
-    worker: id,
-    generation: 1,
-    pid: id,
-    form: "cgi" as const,
-    concurrency,
-    boardPath: "",
-    ringPath: "",
-  };
   const shared = new SharedMemory(board, null);
-  const link = new WorkerLink(pool, socket, facts, shared, now);
+  const link = new WorkerLink(pool, socket, factsOf(id, "cgi", concurrency), shared, now);
   pool.add(link);
   return { link, socket, board };
 }
@@ -67,20 +65,11 @@ function sent(worker: Worker): ReturnType<FakeSocket["takeFrames"]> {
 }
 
 function respond(worker: Worker, stream: number, body = "ok"): void {
-  const head = Buffer.from("HTTP/1.1 200 OK\r\n\r\n");
-  const size = Buffer.alloc(4);
-  size.writeUInt32LE(head.length);
-  const payload = Buffer.concat([size, head, Buffer.from(body)]);
-  pool.received(
-    worker.link,
-    frame(FrameType.RESPONSE, stream, Flag.END | Flag.LENGTH, 200, payload),
-  );
+  pool.received(worker.link, responseFrame(stream, body, Flag.END | Flag.LENGTH));
 }
 
 function giveBack(worker: Worker, ...streams: number[]): void {
-  const payload = Buffer.alloc(4 * streams.length);
-  streams.forEach((stream, i) => payload.writeUInt32LE(stream, 4 * i));
-  pool.received(worker.link, frame(FrameType.GIVE_BACK, 0, 0, 0, payload));
+  pool.received(worker.link, giveBackFrame(...streams));
 }
 
 beforeEach(() => {

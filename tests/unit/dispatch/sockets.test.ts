@@ -17,7 +17,7 @@ import {
   WS_WINDOW_BYTES,
   WsKind,
 } from "../../../src/wire/spec.ts";
-import { FakeExchange, FakeSocket, fakeHead, type SeenFrame } from "../../support/wire.ts";
+import { FakeExchange, FakeSocket, factsOf, fakeHead, type SeenFrame } from "../../support/wire.ts";
 
 class Socket extends FakeExchange {
   constructor(name: string) {
@@ -55,16 +55,7 @@ class Worker {
 
   constructor(id: number, concurrency = 2) {
     const shared = new SharedMemory(this.board, this.rings);
-    const facts = {
-      worker: id,
-      generation: 1,
-      pid: id,
-      form: "asgi" as const,
-      concurrency,
-      boardPath: "",
-      ringPath: "",
-    };
-    this.link = new WorkerLink(pool, this.socket, facts, shared, now);
+    this.link = new WorkerLink(pool, this.socket, factsOf(id, "asgi", concurrency), shared, now);
     pool.add(this.link);
   }
 

@@ -12,8 +12,8 @@ import { OutputBuffer } from "../../../../src/proto/h2/output-buffer.ts";
 import { DecodeCode, RequestDecoder } from "../../../../src/proto/h2/request-decoder.ts";
 import { ResponseEncoder } from "../../../../src/proto/h2/response-encoder.ts";
 import { BlockMaker, type Field } from "../../../../tests/support/header-block.ts";
+import { report, timed } from "../../timing.ts";
 
-const ROUNDS = 7;
 const REQUESTS = 200_000;
 const VARIANTS = 64;
 const FIRST_REQUESTS = 10_000;
@@ -87,19 +87,8 @@ function decode(decoder: RequestDecoder, block: Buffer): void {
   }
 }
 
-function report(label: string, bytes: number, round: () => number): void {
-  const times = Array.from({ length: ROUNDS }, round).sort((a, b) => a - b);
-  const median = times[ROUNDS >> 1]!.toFixed(0).padStart(5);
-  process.stdout.write(
-    `${label.padEnd(34)} ${String(bytes).padStart(4)} bytes ${median} ns (best ${times[0]!.toFixed(0)})\n`,
-  );
-}
-
-/** Nanoseconds of one of `count` calls. */
-function timed(count: number, call: (i: number) => void): number {
-  const start = Bun.nanoseconds();
-  for (let i = 0; i < count; i++) call(i);
-  return (Bun.nanoseconds() - start) / count;
+function withBytes(label: string, bytes: Buffer): string {
+  return `${label.padEnd(34)} ${String(bytes.length).padStart(4)} bytes`;
 }
 
 for (const form of ["cgi", "asgi"] satisfies HeadForm[]) {
@@ -110,7 +99,8 @@ for (const form of ["cgi", "asgi"] satisfies HeadForm[]) {
       const later = first ? made : made.slice(2);
       const decoder = decoderOf(form);
       if (!first) for (const block of made.slice(0, 2)) decode(decoder, block);
-      report(`decode ${form} ${headers} headers, ${variation}`, later[0]!.length, () => {
+      const label = `decode ${form} ${headers} headers, ${variation}`;
+      report(withBytes(label, later[0]!), () => {
         if (!first) return timed(REQUESTS, (i) => decode(decoder, later[i % VARIANTS]!));
         // As many that are not timed: what a new decoder itself costs is not to be counted.
         const decoders = Array.from({ length: FIRST_REQUESTS }, () => decoderOf(form));
@@ -158,7 +148,7 @@ for (const headers of [4, 14]) {
       if (out.length > 4096) out.take();
     };
     // Content-Length changes: many more than the table holds come in turn, so that it is a literal each time.
-    report(`encode ${headers} headers, ${variation}`, heads[0]!.length, () => {
+    report(withBytes(`encode ${headers} headers, ${variation}`, heads[0]!), () => {
       if (variation !== "first") {
         return timed(REQUESTS, (i) => encode(encoder, heads[i % VARIANTS]!));
       }

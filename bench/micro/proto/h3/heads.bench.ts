@@ -7,8 +7,8 @@
  */
 import { type FieldTable, H3RequestHead } from "../../../../src/proto/h3/request-head.ts";
 import { ResponseHeads } from "../../../../src/proto/h3/response-fields.ts";
+import { report, timed } from "../../timing.ts";
 
-const ROUNDS = 7;
 const REQUESTS = 100_000;
 const VARIANTS = 64;
 
@@ -40,16 +40,6 @@ function tables(fields: FieldTable, variation: Variation): FieldTable[] {
   );
 }
 
-function report(label: string, call: (i: number) => void): void {
-  const times = Array.from({ length: ROUNDS }, () => {
-    const start = Bun.nanoseconds();
-    for (let i = 0; i < REQUESTS; i++) call(i % VARIANTS);
-    return (Bun.nanoseconds() - start) / REQUESTS;
-  }).sort((a, b) => a - b);
-  const median = times[ROUNDS >> 1]!.toFixed(0).padStart(5);
-  process.stdout.write(`${label.padEnd(34)} ${median} ns (best ${times[0]!.toFixed(0)})\n`);
-}
-
 for (const fields of [PLAIN, BROWSER]) {
   for (const variation of ["distinct", "path", "same"] satisfies Variation[]) {
     const made = tables(fields, variation);
@@ -59,10 +49,12 @@ for (const fields of [PLAIN, BROWSER]) {
       underscoreHeaders: "drop",
     });
     const count = Object.keys(fields).length + 1;
-    report(`request, ${count} headers, ${variation}`, (i) => {
-      const refused = head.read(made[i]!);
-      if (refused !== null) throw new Error(refused);
-    });
+    report(`request, ${count} headers, ${variation}`, () =>
+      timed(REQUESTS, (i) => {
+        const refused = head.read(made[i % VARIANTS]!);
+        if (refused !== null) throw new Error(refused);
+      }),
+    );
   }
 }
 
@@ -73,7 +65,10 @@ for (const variation of ["distinct", "same"] satisfies Variation[]) {
     return Buffer.from(`HTTP/1.1 200 OK\r\ncontent-length: ${length}\r\n${lines}\r\n\r\n`);
   });
   const reader = new ResponseHeads();
-  report(`response, 4 headers, ${variation}`, (i) => {
-    reader.read(200, heads[i]!, 0, heads[i]!.length);
-  });
+  report(`response, 4 headers, ${variation}`, () =>
+    timed(REQUESTS, (i) => {
+      const head = heads[i % VARIANTS]!;
+      reader.read(200, head, 0, head.length);
+    }),
+  );
 }
