@@ -149,7 +149,8 @@ async function run(plan: Plan, log: Logger, options: RunOptions): Promise<number
     if (own.isNeedless) supervisor?.stopNow();
   };
   const noticed = (event: ServerEvent): void => own.noticed(event);
-  const supervisor = makeSupervisor(plan, log, { listeners, serving, waiting, noticed });
+  const { succeeds } = own;
+  const supervisor = makeSupervisor(plan, log, { listeners, succeeds, serving, waiting, noticed });
   if (supervisor === null) return EXIT_FAILED;
   own.starts(supervisor);
   const reload = makeReload(supervisor, { plan, log, reread, own });
@@ -181,6 +182,7 @@ async function check(plan: Plan, log: Logger): Promise<number> {
   let found = "";
   const supervisor = makeSupervisor({ ...plan, config }, log, {
     listeners: [],
+    succeeds: false,
     serving: (facts) => {
       found = facts.found;
       supervisor?.stop();
@@ -201,6 +203,7 @@ async function check(plan: Plan, log: Logger): Promise<number> {
 
 interface Wishes {
   readonly listeners: readonly Listener[];
+  readonly succeeds: boolean;
   serving(facts: AppFacts): void;
   waiting(failure: Failure): void;
   noticed(event: ServerEvent): void;

@@ -25,6 +25,8 @@ export interface SupervisorOptions {
   /** python/keelback/__main__.py */
   readonly pythonEntry: string;
   readonly runtimeDirectory: string | undefined;
+  /** Another server serves until this one does. */
+  readonly succeeds: boolean;
   /** The first generation serves. */
   serving(facts: AppFacts): void;
   /** Development: the app does not start, a change is waited for. */

@@ -7,12 +7,8 @@ import { descriptorsMax } from "../net/libc.ts";
 import { errorText } from "../observe/log.ts";
 import { Alarm } from "./alarm.ts";
 import { type ControlServer, serveControl } from "./workers/control.ts";
-import {
-  type AppFacts,
-  Conversation,
-  type ConversationOwner,
-  NO_FACTS,
-} from "./workers/conversation.ts";
+import type { AppFacts, ConversationOwner } from "./workers/conversation.ts";
+import { Conversation, NO_FACTS } from "./workers/conversation.ts";
 import { makePrivateDirectory, type PrivateDirectory } from "./directory.ts";
 import { Dumps } from "./workers/dump.ts";
 import type { EdgeStats } from "./edge-load.ts";
@@ -143,12 +139,19 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
 
   start(): void {
     this.#edges.start();
+    if (!this.#options.succeeds) this.#startWorkers();
+  }
+
+  /** At first, which for a successor is when an edge has started: all at once would take the processors from those who serve. */
+  #startWorkers(): void {
+    if (this.#fleet.phase !== "idle") return;
     this.#apply(this.#fleet.start(this.#newGeneration(this.#plan), this.#now()));
   }
 
   /** New workers take over when all are ready; when one fails the old ones stay, and their plan. Returns the generation; 0: it stops. */
   reload(reason: string, plan: LaunchPlan = this.#plan): number {
     if (this.#ending.begun) return 0;
+    this.#startWorkers();
     const { config } = plan;
     const before = this.#fleet.pending ?? this.#fleet.generation;
     const generation = this.#newGeneration(plan);
@@ -210,6 +213,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   // EdgesOwner
 
   edgeListening(path: string): void {
+    this.#startWorkers();
     for (const { id, generation, state } of this.#fleet.workers) {
       const served = state === "ready" || state === "draining";
       if (served && generation <= this.#fleet.generation) {
@@ -245,8 +249,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   }
 
   edgesFailed(message: string): void {
-    const hint = "its output above says why";
-    this.#giveUp({ stage: "edge", message, traceback: "", hint });
+    this.#giveUp({ stage: "edge", message, traceback: "", hint: "its output above says why" });
   }
 
   // ConversationOwner
@@ -260,9 +263,8 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   }
 
   happened(worker: number, event: WorkerEvent, failure?: Failure): void {
-    if (event === "ready" && this.#fleet.worker(worker)?.generation === this.#fleet.generation) {
-      this.#connect(worker);
-    }
+    const serves = this.#fleet.worker(worker)?.generation === this.#fleet.generation;
+    if (event === "ready" && serves) this.#connect(worker);
     this.#apply(this.#fleet.event(worker, event, this.#now(), failure));
   }
 
@@ -279,8 +281,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
     }
     this.#processes.zygoteGone(this.#generations.orphans);
     for (const generation of generations) {
-      const reason = failure ?? undefined;
-      this.#apply(this.#fleet.zygoteGone(generation, this.#now(), reason));
+      this.#apply(this.#fleet.zygoteGone(generation, this.#now(), failure ?? undefined));
     }
   }
 

@@ -29,6 +29,22 @@ def app(environ, start_response):
 `;
 }
 
+/** Says how many servers' edges were up when the zygote, which imports this, was started. */
+const LOOKING = `
+import glob, os, time
+
+ticks = int(open("/proc/self/stat").read().rpartition(")")[2].split()[19])
+up = float(open("/proc/uptime").read().split()[0])
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+started = time.time() - up + ticks * TICK
+sockets = glob.glob(os.environ["XDG_RUNTIME_DIR"] + "/keelback-*/edge-0.sock")
+body = b"%d" % sum(os.stat(path).st_ctime < started + 2 * TICK for path in sockets)
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Length", "1")])
+    return [body]
+`;
+
 describe("SIGUSR2 replaces the server without losing a request", () => {
   test("under load, on kept and on new connections, there is no error", async () => {
     using place = new Place();
@@ -52,6 +68,19 @@ describe("SIGUSR2 replaces the server without losing a request", () => {
     expect(kept.failures).toEqual([]);
     expect(fresh.failures).toEqual([]);
     expect([...kept.bodies.keys()].toSorted()).toEqual([1, 2, 3, 4].map((n) => `version ${n}`));
+  });
+
+  test("workers of the new server start when its edge has: both at once would take the processors from the old one", async () => {
+    using place = new Place();
+    place.write("looking.py", LOOKING);
+    const env = { XDG_RUNTIME_DIR: place.path };
+    const early = [...args, "--preload"];
+    await using server = await serve("looking:app", { args: early, env, cwd: place.path });
+    await using line = new Line(server);
+    const old = line.newest;
+    await line.upgrade();
+    await gone([old]);
+    expect(await text(server.port, "/")).toBe("2");
   });
 
   test("requests that run finish on the old server, which ends with 0", async () => {
