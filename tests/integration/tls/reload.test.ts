@@ -99,11 +99,14 @@ describe("Certificates are reloaded without dropping a connection", () => {
     symlinkSync(first.certificate, files.certificate);
     symlinkSync(first.key, files.key);
     await using server = await startTls("wsgi", tlsArgs(files));
+    // An answer: the first certificate has been read.
+    const before = await serial(server);
     for (const part of ["certificate", "key"] as const) {
       symlinkSync(second[part], `${files[part]}.next`);
       renameSync(`${files[part]}.next`, files[part]);
     }
     await server.waitForLine(/certificates are new: localhost, swapped\.test/);
+    expect(await serial(server)).not.toBe(before);
   });
 
   test("on SIGHUP, and other names choose from then on", async () => {
