@@ -4,14 +4,15 @@
  */
 import { forgetRuntimeOptions } from "./cli/runtime-options.ts";
 import { isWritable } from "./net/libc.ts";
-import { guardStderr } from "./observe/log.ts";
+import { localOffsetMs } from "./net/this-process.ts";
+import { connectLogs } from "./observe/log.ts";
 
 function exit(code: number): never {
   // oxlint-disable-next-line unicorn/no-process-exit -- this is the one place
   process.exit(code);
 }
 
-guardStderr(() => isWritable(2));
+connectLogs({ stderrReady: () => isWritable(2), localOffsetMs });
 forgetRuntimeOptions();
 const argv = process.argv.slice(2);
 if (argv[0] === "__edge") {

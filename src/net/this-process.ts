@@ -1,6 +1,6 @@
 /**
- * The C library, for what concerns this process itself: who it runs as, how it is called, where its
- * output goes, the clock of the system, datagrams to a service manager. Loaded on first use.
+ * The C library, for what concerns this process itself: who it runs as, how it is called, where its output goes, the clock of the system
+ * and its time zone, datagrams to a service manager. Loaded on first use.
  */
 import type { Pointer } from "bun:ffi";
 import { FFIType, ptr, read } from "bun:ffi";
@@ -16,12 +16,16 @@ const FUNCTIONS = {
   dup2: { args: [i32, i32], returns: i32 },
   chroot: { args: [pointer], returns: i32 },
   clock_gettime: { args: [i32, pointer], returns: i32 },
+  localtime_r: { args: [pointer, pointer], returns: pointer },
   getpwnam: { args: [pointer], returns: pointer },
   getpwuid: { args: [u32], returns: pointer },
   ...(MAC ? {} : { prctl: { args: [i32, u64, u64, u64, u64], returns: i32 } }),
 } as const;
 
-type Functions = Record<"send" | "dup2" | "chroot" | "clock_gettime" | "prctl", Call> &
+type Functions = Record<
+  "send" | "dup2" | "chroot" | "clock_gettime" | "localtime_r" | "prctl",
+  Call
+> &
   Record<"getpwnam" | "getpwuid", (key: Pointer | number) => Pointer | null>;
 
 let functions: Functions | null = null;
@@ -42,6 +46,11 @@ const MSG_NOSIGNAL = MAC ? 0x80000 : 0x4000;
 const PW_UID = 16;
 const PW_GID = 20;
 const PW_DIR = MAC ? 48 : 32;
+/** In struct tm on 64 bits, behind nine numbers: seconds east of UTC. */
+const TM_GMTOFF = 40;
+const TM_BYTES = 56;
+/** Zones change their distance from UTC at quarters of an hour. */
+const ZONE_STEP_MS = 900_000;
 
 export interface User {
   readonly uid: number;
@@ -84,6 +93,8 @@ export function forbidNewPrivileges(): boolean {
 
 /** From now on `directory` is the root, and the current one (chroot(2)). Throws the name of the error. */
 export function enterRoot(directory: string): void {
+  // The time zone's files are outside.
+  localOffsetMs(Date.now());
   if (load().chroot(text(directory)) !== 0) throw new Error(errno());
   process.chdir("/");
 }
@@ -98,6 +109,24 @@ export function monotonicMicroseconds(): bigint {
   const time = new BigInt64Array(2);
   load().clock_gettime(CLOCK_MONOTONIC, ptr(time));
   return (time[0] ?? 0n) * 1_000_000n + (time[1] ?? 0n) / 1000n;
+}
+
+let zone = { step: -1, offsetMs: 0 };
+
+/**
+ * How far local time is ahead of UTC at a time (both milliseconds, since 1970). The runtime's own answer takes 6 to 20 ms and 4 MiB when
+ * it is asked for the first time, which for an edge is in the middle of its work.
+ */
+export function localOffsetMs(at: number): number {
+  const step = Math.floor(at / ZONE_STEP_MS);
+  if (step !== zone.step) {
+    const time = new BigInt64Array([BigInt(step * ZONE_STEP_MS) / 1000n]);
+    const local = new Uint8Array(TM_BYTES);
+    load().localtime_r(ptr(time), ptr(local));
+    const seconds = new DataView(local.buffer).getBigInt64(TM_GMTOFF, true);
+    zone = { step, offsetMs: Number(seconds) * 1000 };
+  }
+  return zone.offsetMs;
 }
 
 /** Sends one datagram to a unix socket without waiting. Null, or the name of the error. */

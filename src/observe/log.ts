@@ -38,6 +38,8 @@ const WRITE_BYTES_MAX = 4096;
 /** Held for a reader that is slow; beyond it lines are dropped. */
 const HELD_CHARS_MAX = 1024 * 1024;
 const RETRY_MS = 50;
+/** An ISO time without its Z. */
+const STAMP_CHARS = 23;
 
 /** Where bytes go. */
 export interface LogTarget {
@@ -47,17 +49,25 @@ export interface LogTarget {
   write(bytes: Uint8Array): number;
 }
 
-let stderrReady: () => boolean = () => true;
-
-/**
- * Says how to ask the kernel whether a write to stderr would block; called once, when a process
- * starts.
- */
-export function guardStderr(ready: () => boolean): void {
-  stderrReady = ready;
+/** What a log asks of the system. */
+export interface LogSystem {
+  /** A write to stderr would not block. */
+  stderrReady(): boolean;
+  /** How far local time is ahead of UTC at a time (milliseconds). */
+  localOffsetMs(at: number): number;
 }
 
-const STDERR: LogTarget = { ready: () => stderrReady(), write: (bytes) => writeSync(2, bytes) };
+let system: LogSystem = { stderrReady: () => true, localOffsetMs: () => 0 };
+
+/** Called once, when a process starts; before, logs are in UTC. */
+export function connectLogs(to: LogSystem): void {
+  system = to;
+}
+
+const STDERR: LogTarget = {
+  ready: () => system.stderrReady(),
+  write: (bytes) => writeSync(2, bytes),
+};
 
 export interface LoggerOptions {
   readonly level: LogLevel;
@@ -142,11 +152,8 @@ function json(value: object): string {
 
 /** `2026-11-21 06:39:00.123`, in local time, as a person who watches reads it. */
 function stamp(at: number): string {
-  const date = new Date(at);
-  const two = (n: number): string => String(n).padStart(2, "0");
-  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
-  return `${day} ${time}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  const local = new Date(at + system.localOffsetMs(at)).toISOString();
+  return local.slice(0, STAMP_CHARS).replace("T", " ");
 }
 
 // C0 but the tab, DEL, C1, and the separators that some readers take for line ends.
