@@ -38,6 +38,7 @@ const QUIC_TRIES_MAX = 3000;
 const FIRST_WORKER_MS = 2000;
 /** How long the access log may take at the end, milliseconds. */
 const LAST_LINES_MS = 1000;
+const STRAGGLERS_MS = 50;
 
 interface ConfigMessage {
   t: "config";
@@ -281,7 +282,9 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
     }
   }
 
+  /** A worker that does not end what was given up is watched to its end, or until the supervisor's patience is over. */
   async #leave(sink: LineSink | undefined): Promise<never> {
+    while (this.#pool.hasStragglers) await Bun.sleep(STRAGGLERS_MS);
     await Promise.race([sink?.flush(), Bun.sleep(LAST_LINES_MS)]);
     send({ t: "stopped" });
     return this.#exit(0);

@@ -92,6 +92,11 @@ export class WorkerPool implements Backend, LinkOwner {
     return x === null ? 0 : x.queuedMs + this.#now() - x.submittedAt;
   }
 
+  /** Whether a worker is busy with a request that was given up. */
+  get hasStragglers(): boolean {
+    return this.#watchdog.waits;
+  }
+
   // Links
 
   add(link: WorkerLink): void {

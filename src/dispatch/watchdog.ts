@@ -60,6 +60,11 @@ export class Watchdog {
     this.#events = events;
   }
 
+  /** Whether a request that was given up has not ended. */
+  get waits(): boolean {
+    return this.#stragglers.length > 0;
+  }
+
   /** This request was cancelled. */
   watch(link: WorkerLink, what: StuckRequest, now: number): void {
     this.#stragglers.push({ link, since: now, told: false, what });
@@ -79,7 +84,7 @@ export class Watchdog {
       }
     }
     if (silentMs > 0) for (const link of links) this.#checkSilent(link, now, silentMs);
-    return this.#stragglers.length > 0;
+    return this.waits;
   }
 
   #check(one: Straggler, now: number, options: WatchdogOptions): void {

@@ -130,6 +130,21 @@ describe("SIGTERM finishes what runs", () => {
     await gone(before);
   });
 
+  test.each([
+    { kind: "WSGI", app: "wsgi_app:app", view: "sleep_long" },
+    { kind: "ASGI", app: "asgi_app:app", view: "spin" },
+  ])("a view that was given up holds it no longer than --interrupt ($kind)", async (which) => {
+    using place = new Place();
+    const limits = ["--timeout", "0.4", "--interrupt", "2"];
+    const server = await serve(which.app, { place, args: [...args, ...limits] });
+    const before = descendants(server.pid);
+    expect((await ask(server, `/${which.view}/z`)).status).toBe(504);
+    expect(await server.stop()).toBe(0);
+    expect(server.output()).toContain("does not answer and is killed");
+    expect(server.output()).not.toContain("the graceful timeout is over");
+    await gone(before);
+  });
+
   test("a second signal ends it now", async () => {
     for (const second of ["SIGTERM", "SIGINT", "SIGQUIT"] as const) {
       using place = new Place();
