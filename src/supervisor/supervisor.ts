@@ -7,8 +7,12 @@ import { descriptorsMax } from "../net/libc.ts";
 import { errorText } from "../observe/log.ts";
 import { Alarm } from "./alarm.ts";
 import { type ControlServer, serveControl } from "./workers/control.ts";
-import type { AppFacts, ConversationOwner } from "./workers/conversation.ts";
-import { Conversation, NO_FACTS } from "./workers/conversation.ts";
+import {
+  type AppFacts,
+  Conversation,
+  type ConversationOwner,
+  NO_FACTS,
+} from "./workers/conversation.ts";
 import { makePrivateDirectory, type PrivateDirectory } from "./directory.ts";
 import { Dumps } from "./workers/dump.ts";
 import type { EdgeStats } from "./edge-load.ts";
@@ -24,10 +28,11 @@ import { Notices } from "./notices.ts";
 import { serveOutput } from "./workers/output.ts";
 import type { WorkerEvent } from "./fleet/lifecycle.ts";
 import type { SupervisorParts } from "./parts.ts";
+import { Plans } from "./plans.ts";
 import { type ExitStatus, WorkerProcesses } from "./workers/processes.ts";
 import { ReloadWatch } from "./reload-watch.ts";
 import { Upkeep } from "./upkeep.ts";
-import { fleetOptions, workerSettings } from "./workers/worker-settings.ts";
+import { fleetOptions } from "./workers/worker-settings.ts";
 
 export class Supervisor implements EdgesOwner, ConversationOwner {
   readonly done: Promise<Outcome>;
@@ -44,12 +49,9 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   readonly #dumps = new Dumps();
   readonly #reloads = new ReloadWatch();
   #facts: AppFacts;
-  /** Of the generation that serves, and of the newest one. */
-  #plan: LaunchPlan;
-  #nextPlan: LaunchPlan;
+  readonly #plans: Plans;
   readonly #wake = new Alarm();
   readonly #ending: Ending;
-  #nextGeneration = 1;
   #outcome: Outcome = { code: 0 };
 
   /** Throws, with a sentence for a person, when the private directory cannot be made. */
@@ -58,8 +60,6 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
     const { log, clock, listeners } = options;
     this.#notices = new Notices(log, clock);
     const { config } = options.plan;
-    this.#plan = options.plan;
-    this.#nextPlan = options.plan;
     const { promise, resolve } = Promise.withResolvers<Outcome>();
     this.done = promise;
     this.#resolve = resolve;
@@ -93,7 +93,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
       listeners,
       edges: this.#edges,
       notices: this.#notices,
-      config: () => this.#plan.config,
+      config: () => this.#plans.config,
       asked: () => options.noticed("stopping"),
       quiesce: () => this.#quiesce(),
       kill: () => this.#kill(),
@@ -103,6 +103,12 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
       entry: options.pythonEntry,
       line: (text) => log.line("zygote", text),
       ended: (generations, failure) => this.#zygoteEnded(generations, failure),
+    });
+    this.#plans = new Plans({
+      first: options.plan,
+      generations: this.#generations,
+      directory: this.#directory.path,
+      listeners,
     });
     this.#servers = [
       serveControl(
@@ -131,8 +137,8 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
       dumps: this.#dumps,
       reloads: this.#reloads,
       facts: this.#facts,
-      config: this.#plan.config,
-      drainMs: this.#plan.config.gracefulTimeoutMs,
+      config: this.#plans.config,
+      drainMs: this.#plans.config.gracefulTimeoutMs,
       stopping: this.#ending.begun,
     };
   }
@@ -145,24 +151,24 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   /** At first, which for a successor is when an edge has started: all at once would take the processors from those who serve. */
   #startWorkers(): void {
     if (this.#fleet.phase !== "idle") return;
-    this.#apply(this.#fleet.start(this.#newGeneration(this.#plan), this.#now()));
+    const generation = this.#plans.open(this.#plans.serving);
+    this.#apply(this.#fleet.start(generation, this.#now()));
   }
 
   /** New workers take over when all are ready; when one fails the old ones stay, and their plan. Returns the generation; 0: it stops. */
-  reload(reason: string, plan: LaunchPlan = this.#plan): number {
+  reload(reason: string, plan: LaunchPlan = this.#plans.serving): number {
     if (this.#ending.begun) return 0;
     this.#startWorkers();
     const { config } = plan;
     const before = this.#fleet.pending ?? this.#fleet.generation;
-    const generation = this.#newGeneration(plan);
-    this.#notices.reloading(reason, generation);
     // Development: the app is imported after the fork, so that the zygote stays as it is.
-    const shared = config.reload && !config.preload && plan === this.#nextPlan;
+    const shared = config.reload && !config.preload && plan === this.#plans.newest;
+    const generation = this.#plans.open(plan);
+    this.#notices.reloading(reason, generation);
     if (shared) this.#generations.share(before, generation);
     else if (this.#fleet.pending !== null) this.#generations.drop(this.#fleet.pending);
-    this.#nextPlan = plan;
     // What was changed by signals or by the load stays, unless the setting is another one now, or all workers rest.
-    const same = config.workers === this.#plan.config.workers && this.#fleet.target > 0;
+    const same = config.workers === this.#plans.config.workers && this.#fleet.target > 0;
     const options = fleetOptions(config, same ? this.#fleet.target : config.workers);
     this.#giveUpReload("another reload took its place");
     this.#reloads.begin(generation, this.#now());
@@ -249,7 +255,8 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   }
 
   edgesFailed(message: string): void {
-    this.#giveUp({ stage: "edge", message, traceback: "", hint: "its output above says why" });
+    const hint = "its output above says why";
+    this.#giveUp({ stage: "edge", message, traceback: "", hint });
   }
 
   // ConversationOwner
@@ -281,7 +288,8 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
     }
     this.#processes.zygoteGone(this.#generations.orphans);
     for (const generation of generations) {
-      this.#apply(this.#fleet.zygoteGone(generation, this.#now(), failure ?? undefined));
+      const reason = failure ?? undefined;
+      this.#apply(this.#fleet.zygoteGone(generation, this.#now(), reason));
     }
   }
 
@@ -323,10 +331,10 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   #serving(): void {
     this.#reloads.serves(this.#fleet.generation, this.#now());
     if (this.#fleet.pending === null) {
-      this.#plan = this.#nextPlan;
+      this.#plans.adopt();
       this.#generations.keepOnly(this.#fleet.generation);
     }
-    this.#upkeep.start(this.#plan.config);
+    this.#upkeep.start(this.#plans.config);
     this.#options.serving(this.#facts);
   }
 
@@ -337,9 +345,8 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
       if (own === generation) this.#connect(id);
     }
     this.#generations.keepOnly(generation);
-    if (this.#plan !== this.#nextPlan) this.#edges.configure(this.#nextPlan.config);
-    this.#plan = this.#nextPlan;
-    this.#upkeep.start(this.#plan.config);
+    if (this.#plans.adopt()) this.#edges.configure(this.#plans.config);
+    this.#upkeep.start(this.#plans.config);
     this.#notices.reloaded(generation, ms);
     this.#options.noticed("reloaded");
   }
@@ -347,7 +354,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   #reloadFailed(generation: number, failure: Failure): void {
     this.#reloads.failed(generation, failure);
     this.#generations.drop(generation);
-    this.#nextPlan = this.#plan;
+    this.#plans.abandon();
     this.#notices.reloadFailed(generation, failure);
     this.#options.noticed("reload-failed");
   }
@@ -355,7 +362,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   #giveUp(failure: Failure): void {
     this.#reloads.failed(this.#fleet.generation, failure);
     if (this.#ending.begun) return;
-    if (this.#plan.config.reload && failure.stage !== "edge") {
+    if (this.#plans.config.reload && failure.stage !== "edge") {
       this.#edges.noWorkers("the app does not start");
       return this.#options.waiting(failure);
     }
@@ -383,15 +390,6 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
       this.#options.log.error(`while stopping: ${errorText(error)}`);
     }
     this.#resolve(this.#outcome);
-  }
-
-  #newGeneration({ config, app, interpreter }: LaunchPlan): number {
-    const generation = this.#nextGeneration++;
-    const directory = this.#directory.path;
-    const { listeners } = this.#options;
-    const settings = workerSettings({ config, app, directory, generation, listeners });
-    this.#generations.prepare(generation, { interpreter, settings });
-    return generation;
   }
 
   #now(): number {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
-import { gone, type Process, processOf, treeOf } from "../../apps_life/processes.ts";
+import { descendants, gone, type Process, processOf, treeOf } from "../../apps_life/processes.ts";
 import {
   appsDirectory,
   ask,
@@ -81,6 +81,33 @@ describe("SIGUSR2 replaces the server without losing a request", () => {
     await line.upgrade();
     await gone([old]);
     expect(await text(server.port, "/")).toBe("2");
+  });
+
+  test("a new server that is told to reload before its edge has started serves all the same", async () => {
+    using place = new Place();
+    await using server = await serve("wsgi_app:app", { args, place });
+    await using line = new Line(server);
+    await using load = new Load(server, "/hello", 4);
+    await load.goesOn();
+    const old = line.newest;
+    const found = (pid: number, what: string): Process | undefined =>
+      descendants(pid).find(({ command }) => command.includes(what));
+    process.kill(old.pid, "SIGUSR2");
+    await eventually("the new server's edge", () => {
+      const successor = found(old.pid, "main.ts serve");
+      return successor !== undefined && found(successor.pid, "__edge") !== undefined;
+    });
+    const successor = found(old.pid, "main.ts serve")!;
+    const edge = found(successor.pid, "__edge")!;
+    process.kill(edge.pid, "SIGSTOP");
+    process.kill(successor.pid, "SIGHUP");
+    await server.waitForLine(/reload: SIGHUP generation=2/);
+    process.kill(edge.pid, "SIGCONT");
+    await gone([old]);
+    expect(line.newest.pid).toBe(successor.pid);
+    await load.goesOn();
+    await load.stop();
+    expect(load.failures).toEqual([]);
   });
 
   test("requests that run finish on the old server, which ends with 0", async () => {

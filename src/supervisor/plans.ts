@@ -1,0 +1,66 @@
+/**
+ * What generations of workers are started from: the plan of the one that serves, and that of the newest, which takes over when it is
+ * ready, or never does.
+ */
+import type { Config } from "../config/config.ts";
+import type { Listener } from "../net/open-result.ts";
+import type { LaunchPlan } from "./launch.ts";
+import type { Generations } from "./workers/generations.ts";
+import { workerSettings } from "./workers/worker-settings.ts";
+
+export interface PlansOptions {
+  readonly first: LaunchPlan;
+  readonly generations: Generations;
+  /** The private one. */
+  readonly directory: string;
+  readonly listeners: readonly Listener[];
+}
+
+export class Plans {
+  readonly #options: PlansOptions;
+  #serving: LaunchPlan;
+  #newest: LaunchPlan;
+  #next = 1;
+
+  constructor(options: PlansOptions) {
+    this.#options = options;
+    this.#serving = options.first;
+    this.#newest = options.first;
+  }
+
+  get serving(): LaunchPlan {
+    return this.#serving;
+  }
+
+  get newest(): LaunchPlan {
+    return this.#newest;
+  }
+
+  /** Of the generation that serves. */
+  get config(): Config {
+    return this.#serving.config;
+  }
+
+  /** Workers of this plan can be started; returns the number of their generation. */
+  open(plan: LaunchPlan): number {
+    const { generations, directory, listeners } = this.#options;
+    const { config, app, interpreter } = plan;
+    const generation = this.#next++;
+    const settings = workerSettings({ config, app, directory, generation, listeners });
+    generations.prepare(generation, { interpreter, settings });
+    this.#newest = plan;
+    return generation;
+  }
+
+  /** The newest generation serves. Returns whether its plan is another one than that before. */
+  adopt(): boolean {
+    const changed = this.#serving !== this.#newest;
+    this.#serving = this.#newest;
+    return changed;
+  }
+
+  /** The newest generation never serves. */
+  abandon(): void {
+    this.#newest = this.#serving;
+  }
+}
