@@ -136,14 +136,16 @@ async function run(plan: Plan, log: Logger, options: RunOptions): Promise<number
   const { listeners, reread, own } = options;
   const { config, why, interpreter } = plan;
   let ctl: Ctl | null = null;
-  const serving = (facts: AppFacts): void => {
+  // Not when the workers are ready: an edge may take longer, and whoever reads "Ready" connects.
+  const arrived = (facts: AppFacts): void => {
     const readyMs = performance.now() - plan.startedAt;
     const input = { config, facts, why, interpreter, listeners, readyMs };
     if (config.logFormat === "json") log.info("ready", screenFields(input));
     else write(screen(input));
     dropCode();
-    own.serving(facts.found, () => ctl?.link());
+    ctl?.link();
   };
+  const serving = (facts: AppFacts): void => own.serving(facts.found, () => arrived(facts));
   const waiting = (failure: Failure): void => {
     log.error(`the app does not start; waiting for a change\n${failureText(failure)}`);
     if (own.isNeedless) supervisor?.stopNow();

@@ -83,26 +83,26 @@ describe("SIGUSR2 replaces the server without losing a request", () => {
     expect(await text(server.port, "/")).toBe("2");
   });
 
-  test("a new server that is told to reload before its edge has started serves all the same", async () => {
+  test("a new server that is told to reload before its edge has started serves all the same, and says so when it does", async () => {
     using place = new Place();
     await using server = await serve("wsgi_app:app", { args, place });
     await using line = new Line(server);
     await using load = new Load(server, "/hello", 4);
     await load.goesOn();
     const old = line.newest;
-    const found = (pid: number, what: string): Process | undefined =>
+    const found = (what: string, pid: number): Process | undefined =>
       descendants(pid).find(({ command }) => command.includes(what));
     process.kill(old.pid, "SIGUSR2");
-    await eventually("the new server's edge", () => {
-      const successor = found(old.pid, "main.ts serve");
-      return successor !== undefined && found(successor.pid, "__edge") !== undefined;
-    });
-    const successor = found(old.pid, "main.ts serve")!;
-    const edge = found(successor.pid, "__edge")!;
+    const successor = await eventually("a new server", () => found("main.ts serve", old.pid));
+    const edge = await eventually("its edge", () => found("__edge", successor.pid));
     process.kill(edge.pid, "SIGSTOP");
     process.kill(successor.pid, "SIGHUP");
     await server.waitForLine(/reload: SIGHUP generation=2/);
+    await server.waitForLine(/reload finished: generation 2 serves/);
+    // Its workers are ready; its clients could not know.
+    expect(server.output().match(/Ready in/g)?.length).toBe(1);
     process.kill(edge.pid, "SIGCONT");
+    await eventually("the other Ready", () => /Ready in[^]*Ready in/.test(server.output()));
     await gone([old]);
     expect(line.newest.pid).toBe(successor.pid);
     await load.goesOn();
