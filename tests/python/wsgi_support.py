@@ -169,7 +169,9 @@ class Edge:
         return answer
 
     def get(self, *args: Any, **kwargs: Any) -> Answer:
-        return self.answer(self.request(*args, **kwargs))
+        """What a busy worker gives back is sent anew, as edges do."""
+        answer = self.answer(self.request(*args, **kwargs))
+        return self.get(*args, **kwargs) if answer.given_back else answer
 
     def computing(self) -> bool:
         """What the board says."""
