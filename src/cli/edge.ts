@@ -38,6 +38,7 @@ const QUIC_TRIES_MAX = 3000;
 const FIRST_WORKER_MS = 2000;
 /** How long the access log may take at the end, milliseconds. */
 const LAST_LINES_MS = 1000;
+/** How often it looks for workers that are still busy with what was given up, milliseconds. */
 const STRAGGLERS_MS = 50;
 
 interface ConfigMessage {
