@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.001
 LATE_SECONDS = 0.003
-"""More than half of the interpreter's switch interval: nobody waits so long but for a lock."""
+"""More than half of the interpreter's usual switch interval: nobody waits so long but for a lock.
+Where the app has made that interval shorter, a view that computes holds others up as much less."""
 QUIET_LOOKS = 16
 """Looks at a leader that is not in the app and begins nothing before the monitor goes to sleep."""
 WATCH_MS = 50

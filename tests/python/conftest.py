@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,15 @@ from asgi_supervisor import Supervisor
 from asgi_support import Server
 
 LOOPS = ["asyncio", "uvloop"]
+
+
+@pytest.fixture(autouse=True)
+def switch_interval() -> Iterator[None]:
+    """Runners for ASGI set the interpreter's, as a worker's own process ends with them. Here the
+    next test's threads would have it."""
+    found = sys.getswitchinterval()
+    yield
+    sys.setswitchinterval(found)
 
 
 @pytest.fixture(params=LOOPS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 import threading
 import time
 from typing import Any
@@ -12,6 +13,7 @@ from wsgi_support import DEADLINE, END, Blocking, Edge, block, eventually
 
 from keelback import _wire, threads
 from keelback.frames import pack
+from keelback.threads_monitor import LATE_SECONDS
 
 
 @pytest.fixture
@@ -107,6 +109,8 @@ def test_pings_are_answered_by_an_idle_worker(app: Blocking) -> None:
 
 
 def test_the_board_tells_whether_a_view_computes(app: Blocking) -> None:
+    assert sys.getswitchinterval() > LATE_SECONDS, "an earlier test has left its own"
+
     def spin(environ: Any, start: Any) -> Any:
         while environ["PATH_INFO"] == "/spin" and not app.release.is_set():
             pass
