@@ -1,9 +1,8 @@
 /** Composes an edge process: the supervisor's messages, the pool of workers, the clients. */
 import { dirname } from "node:path";
 import { monotonic } from "../core/clock.ts";
-import { Networks } from "../core/networks.ts";
 import type { Config } from "../config/config.ts";
-import { type PoolOptions, WorkerPool } from "../dispatch/pool.ts";
+import { WorkerPool } from "../dispatch/pool.ts";
 import type { SharedMemory } from "../dispatch/ring.ts";
 import type { StuckRequest } from "../dispatch/watchdog.ts";
 import { WorkerLink } from "../dispatch/worker-link.ts";
@@ -12,14 +11,11 @@ import {
   type WorkerPortOwner,
   type WorkerSocket,
 } from "../dispatch/worker-port.ts";
-import type { EdgeSettings } from "../edge/context.ts";
 import { alpnProtocols } from "../edge/drivers/open.ts";
-import { Edge, type ListenerSpec } from "../edge/edge.ts";
-import type { ForwardingTrust } from "../edge/peer.ts";
+import { Edge } from "../edge/edge.ts";
 import { Health } from "../edge/health.ts";
 import { socketsMs, type StopOptions } from "../edge/leave.ts";
 import { isAwaited } from "../net/backlog.ts";
-import { ForwardingPolicy } from "../proto/forwarded.ts";
 import { dropCode } from "../net/footprint.ts";
 import { dieWithSupervisor } from "../net/lifeline.ts";
 import { openLogFile, setProcessName } from "../net/this-process.ts";
@@ -27,10 +23,8 @@ import { TlsStore } from "../net/tls-store.ts";
 import { AccessLog } from "../observe/access-log.ts";
 import { LineSink } from "../observe/line-sink.ts";
 import { createLogger, errorText, type Logger, type LogLevel } from "../observe/log.ts";
-import { RESPONSE_WINDOW_BYTES } from "../wire/spec.ts";
+import { type EdgeConfig, edgeSettings, poolOptions, requestsMax } from "./edge-settings.ts";
 
-/** Descriptors that an edge needs besides its clients. */
-const DESCRIPTORS_RESERVED = 96;
 /** For a UDP port that is still in use: longer than any graceful timeout that people choose. */
 const QUIC_RETRY_MS = 200;
 const QUIC_TRIES_MAX = 3000;
@@ -41,19 +35,8 @@ const LAST_LINES_MS = 1000;
 /** How often it looks for workers that are still busy with what was given up, milliseconds. */
 const STRAGGLERS_MS = 50;
 
-interface ConfigMessage {
-  t: "config";
-  config: Config;
-  index: number;
-  listeners: ListenerSpec[];
-  socketPath: string;
-  lifelinePath: string;
-  /** Open files that this process may have. */
-  descriptorsMax: number;
-}
-
 type ToEdge =
-  | ConfigMessage
+  | ({ t: "config" } & EdgeConfig)
   | { t: "drain-worker"; worker: number; deadlineMs?: number }
   | { t: "worker-gone"; worker: number }
   | { t: "no-workers"; reason: string }
@@ -72,7 +55,7 @@ interface LinkEntry {
 }
 
 class EdgeProcess implements WorkerPortOwner<LinkEntry> {
-  readonly #message: ConfigMessage;
+  readonly #message: EdgeConfig;
   readonly #log: Logger;
   readonly #pool: WorkerPool;
   readonly #edge: Edge;
@@ -85,7 +68,7 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
   /** False: the server is about to stop, or is drained. Balancers are to send their clients elsewhere. */
   #ready = true;
 
-  constructor(message: ConfigMessage, exit: (code: number) => never) {
+  constructor(message: EdgeConfig, exit: (code: number) => never) {
     this.#message = message;
     this.#exit = exit;
     const config = message.config;
@@ -190,7 +173,7 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
   }
 
   /** The first edge speaks for all. */
-  #openTls({ config, index, socketPath }: ConfigMessage): TlsStore {
+  #openTls({ config, index, socketPath }: EdgeConfig): TlsStore {
     try {
       return new TlsStore({
         settings: config,
@@ -335,61 +318,6 @@ export function runEdge(exit: (code: number) => never): void {
 
 function send(message: object): void {
   if (process.connected) process.send?.(message);
-}
-
-function edgeSettings(message: ConfigMessage): EdgeSettings {
-  const { config } = message;
-  const descriptorsMax = Math.max(1, message.descriptorsMax - DESCRIPTORS_RESERVED);
-  return {
-    trust: trustOf(config),
-    proxyProtocol: config.proxyProtocol,
-    proxyAllow: new Networks(config.proxyAllowIps),
-    backlog: config.backlog,
-    keepAliveMs: config.keepAliveMs,
-    headerTimeoutMs: config.headerTimeoutMs,
-    bodyIdleTimeoutMs: config.bodyIdleTimeoutMs,
-    bodyRateBytesMin: config.bodyRateBytesMin,
-    sendTimeoutMs: config.sendTimeoutMs,
-    timeoutMs: config.timeoutMs,
-    requestLineBytesMax: config.requestLineBytesMax,
-    headerBytesMax: config.headerBytesMax,
-    headerFieldBytesMax: config.headerFieldBytesMax,
-    headerCountMax: config.headerCountMax,
-    bodyBytesMax: config.bodyBytesMax,
-    connectionsMax: Math.min(config.connections, descriptorsMax),
-    descriptorsMax,
-    heldBytesExtra: config.responseBufferBytes - RESPONSE_WINDOW_BYTES,
-    underscoreHeaders: config.underscoreHeaders,
-    http2: config.http2,
-    h2StreamsMax: config.http2Streams,
-    wsMessageBytesMax: config.wsMaxSizeBytes,
-    wsPingIntervalMs: config.wsPingIntervalMs,
-    wsPingTimeoutMs: config.wsPingTimeoutMs,
-    wsCloseTimeoutMs: config.wsCloseTimeoutMs,
-    wsDeflate: config.wsPerMessageDeflate,
-  };
-}
-
-function trustOf(config: Config): ForwardingTrust {
-  const proxies = new Networks(config.forwardedAllowIps);
-  const isProxy = (address: string): boolean => proxies.names(address);
-  return { proxies, policy: new ForwardingPolicy(config.forwardedHeaders, isProxy) };
-}
-
-/** With its share of the jitter; of several edges each counts its part of the requests. */
-function requestsMax({ maxRequests, maxRequestsJitter, edges }: Config): number {
-  if (maxRequests === 0) return Infinity;
-  const jitter = Math.floor(Math.random() * (maxRequestsJitter + 1));
-  return Math.max(1, Math.ceil((maxRequests + jitter) / Math.max(1, edges)));
-}
-
-function poolOptions(config: Config): PoolOptions {
-  return {
-    queueMax: config.queue,
-    queueTimeoutMs: config.queueTimeoutMs,
-    interruptMs: config.interruptMs,
-    silentMs: config.timeoutMs,
-  };
 }
 
 function openAccessLog(config: Config, log: Logger): AccessLog | null {
