@@ -55,7 +55,7 @@ interface LinkEntry {
 }
 
 class EdgeProcess implements WorkerPortOwner<LinkEntry> {
-  readonly #message: EdgeConfig;
+  #message: EdgeConfig;
   readonly #log: Logger;
   readonly #pool: WorkerPool;
   readonly #edge: Edge;
@@ -130,6 +130,7 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
         break;
       case "config":
         // After a reload: what may change while it runs.
+        this.#message = message;
         this.#edge.settings = edgeSettings(message);
         this.#edge.health = this.#health(message.config);
         this.#pool.options = poolOptions(message.config);

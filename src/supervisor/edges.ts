@@ -60,8 +60,8 @@ export interface EdgesOwner {
   /** Nothing of this worker is open in any edge. */
   drained(worker: number): void;
   stuck(report: StuckReport): void;
-  /** Every edge has this worker. */
-  linked(worker: number): void;
+  /** An edge has this worker, and perhaps every one. */
+  linked(worker: number, everywhere: boolean): void;
   /** It has had its number of requests. */
   worn(worker: number, why: RecycleReason): void;
   edgeStats(index: number, stats: EdgeStats): void;
@@ -272,7 +272,7 @@ export class Edges {
         break;
       case "link-up":
         slot.links.add(message.worker);
-        if (this.#haveAll(message.worker)) this.#owner.linked(message.worker);
+        this.#owner.linked(message.worker, this.#haveAll(message.worker));
         break;
       case "link-down":
         slot.links.delete(message.worker);

@@ -26,8 +26,13 @@ export function failureText({ message, traceback, hint }: Failure): string {
   return parts.join("\n");
 }
 
-/** What an event says about a worker that has not been ready. */
+/** What an event says about a worker that has not served. */
 export function failureOf(state: WorkerState, event: WorkerEvent): Failure | null {
+  if (event === "late" && state === "ready") {
+    const message = "a worker reached no edge within the boot timeout";
+    const hint = "its last lines of output may say why: a full disk, or too few descriptors";
+    return { stage: "link", message, traceback: "", hint };
+  }
   if (event === "late" && (state === "booting" || state === "spawning")) {
     const message = "a worker was not ready within the boot timeout";
     const hint = "the tracebacks in its output say where it was; see boot-timeout";

@@ -64,7 +64,8 @@ export class Notices {
     const text = `a worker is started anew${because(failure)}`;
     const level = failure === null ? "info" : "error";
     const often = failure === null ? DEATHS_IN_FULL : 1;
-    this.#once(level, { key: text, text, often, fields: { delay_ms: delayMs } });
+    const key = `retry ${kindOf(failure)}`;
+    this.#once(level, { key, text, often, fields: { delay_ms: delayMs } });
   }
 
   stuck({ worker, method, target, seconds }: StuckReport): void {
@@ -117,13 +118,19 @@ export class Notices {
   }
 
   recycle(worker: number, successor: number, why: RecycleReason): void {
-    this.#log.info(`worker-${worker} ${REASONS[why]}; worker-${successor} is to take its place`);
+    const text = `worker-${worker} ${REASONS[why]}; worker-${successor} is to take its place`;
+    const often = why === "asked" || why === "reload" ? Infinity : DEATHS_IN_FULL;
+    this.#once("info", { key: `recycle ${why}`, text, often });
   }
 
   recycleFailed(worker: number, failure: Failure, delayMs: number): void {
     const why = because(failure);
     const text = `the successor of worker-${worker} does not start, so it serves on${why}`;
-    this.#once("error", { key: `successor${why}`, text, fields: { delay_ms: delayMs } });
+    this.#once("error", {
+      key: `successor ${kindOf(failure)}`,
+      text,
+      fields: { delay_ms: delayMs },
+    });
   }
 
   memory(worker: number, bytes: number, bound: { max: number; name: string }): void {
@@ -147,6 +154,15 @@ export class Notices {
 
 function because(failure: Failure | null): string {
   return failure === null ? "" : `: ${failureText(failure)}`;
+}
+
+/** What makes it the same failure as another one: where it happened. The words may tell of a port, an address or the time. */
+function kindOf(failure: Failure | null): string {
+  if (failure === null) return "";
+  const { stage, message, traceback } = failure;
+  const frames = traceback.split("\n").filter((line) => line.startsWith('  File "'));
+  const place = frames.length > 0 ? frames.join() : message.replaceAll(/0x[\da-f]+|\d+/gi, "#");
+  return `${stage} ${place}`;
 }
 
 function megabytes(bytes: number): string {

@@ -237,8 +237,8 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
     this.happened(report.worker, "stuck");
   }
 
-  linked(worker: number): void {
-    this.#apply(this.#fleet.linked(worker, this.#now()));
+  linked(worker: number, everywhere: boolean): void {
+    this.#apply(this.#fleet.linked(worker, everywhere, this.#now()));
     this.#options.noticed("accepting");
   }
 

@@ -114,7 +114,7 @@ export class Upkeep {
       const verdict = judgeMemory(bytes, { soft, hard });
       if (verdict === "kill") {
         notices.memory(id, bytes, { max: hard, name: "max-worker-memory-hard" });
-        this.#options.apply(fleet.event(id, "kill", clock.now()));
+        this.#options.apply(fleet.outgrown(id, clock.now()));
       } else if (verdict === "recycle" && !this.#outgrown.has(id)) {
         this.#outgrown.add(id);
         notices.memory(id, bytes, { max: soft, name: "max-worker-memory" });

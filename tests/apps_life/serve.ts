@@ -48,6 +48,10 @@ export class Place implements Disposable {
     this.write(gate);
   }
 
+  shut(gate: string): void {
+    rmSync(this.of(gate));
+  }
+
   lines(name: string): string[] {
     if (!existsSync(this.of(name))) return [];
     return readFileSync(this.of(name), "utf8").split("\n").slice(0, -1);

@@ -54,6 +54,7 @@ export interface WorkerView {
   readonly generation: number;
   readonly state: WorkerState;
   readonly readyAt: number | null;
+  readonly slot: { readonly successor: { readonly id: number } | null };
 }
 
 export interface Worker {
@@ -70,9 +71,11 @@ export interface Worker {
   why: RecycleReason;
   /** It had grown too large soon after it was ready. */
   early: boolean;
-  /** The edges have it. */
+  /** An edge has it. */
+  reached: boolean;
+  /** All edges have it. */
   linked: boolean;
-  /** A successor takes over when they do, at the latest then. */
+  /** A successor takes over when they do; from then on it need not be all. Infinity: it does not. */
   takesOverAt: number;
   failure: Failure | null;
 }

@@ -4,7 +4,7 @@
  * every slot has a worker or a time at which it is tried again; a worker of a new generation serves
  * only when the first batch of them (all, unless the overlap is bounded) is ready; a generation
  * that fails before leaves the old one as it is; a worker leaves for another one only when that one
- * is ready and the edges have it; the first generation is never retried before it has been ready.
+ * is ready and an edge has it; the first generation is never retried before it has been ready.
  */
 import { makeSlots } from "./crew.ts";
 import type { FleetEffect, FleetOptions, Phase, WorkerView } from "./crew.ts";
@@ -13,11 +13,9 @@ import { NEVER_READY } from "../failure.ts";
 import type { Failure } from "../failure.ts";
 import type { WorkerEvent } from "./lifecycle.ts";
 import { retryDelay, STABLE_MS } from "./lifecycle.ts";
-import { surplus } from "./recycling.ts";
+import { isEarly, surplus } from "./recycling.ts";
 import { Roster } from "./roster.ts";
-
-/** An edge that starts anew is not waited for longer. */
-const LINK_MS_MAX = 1000;
+import { awaitLinks, fill, mayTakeOver, reach, takeOver } from "./succession.ts";
 
 export class Fleet {
   readonly #roster: Roster;
@@ -111,18 +109,12 @@ export class Fleet {
 
   /** So many workers there shall be; a reload under way comes first. */
   scale(count: number, now: number): FleetEffect[] {
-    return this.#run(now, () => {
-      this.#target = Math.max(1, count);
-      this.#pendingTarget = this.#target;
-    });
+    return this.#aim(Math.max(1, count), now);
   }
 
   /** No worker at all, until a reload or scale() wants some. */
   rest(now: number): FleetEffect[] {
-    return this.#run(now, () => {
-      this.#target = 0;
-      this.#pendingTarget = 0;
-    });
+    return this.#aim(0, now);
   }
 
   /** A worker that serves is to be replaced when its successor is ready. */
@@ -133,13 +125,23 @@ export class Fleet {
     });
   }
 
-  /** The edges have this worker. */
-  linked(id: number, now: number): FleetEffect[] {
+  /** It takes so much memory that it cannot finish what it runs. */
+  outgrown(id: number, now: number): FleetEffect[] {
     return this.#run(now, () => {
       const worker = this.#roster.workers.get(id);
       if (worker === undefined) return;
-      worker.linked = true;
-      if (worker.takesOverAt < Infinity) this.#takeOver(worker.slot);
+      worker.early ||= isEarly("memory", worker.readyAt ?? now, now);
+      this.#step(worker, "kill");
+    });
+  }
+
+  /** An edge has this worker, or all have it. */
+  linked(id: number, all: boolean, now: number): FleetEffect[] {
+    return this.#run(now, () => {
+      const worker = this.#roster.workers.get(id);
+      if (worker === undefined) return;
+      reach(worker, all, now);
+      if (mayTakeOver(worker, now)) this.#takeOver(worker.slot);
     });
   }
 
@@ -183,7 +185,7 @@ export class Fleet {
     return this.#run(now, () => {
       for (const worker of this.#roster.all()) {
         if (worker.deadline <= now) this.#step(worker, "late");
-        if (worker.takesOverAt <= now) this.#takeOver(worker.slot);
+        if (mayTakeOver(worker, now)) this.#takeOver(worker.slot);
         if (worker.wornAt <= now) this.#roster.wear(worker, "lifetime");
       }
       for (const slot of this.#roster.slots) {
@@ -191,6 +193,13 @@ export class Fleet {
         slot.retryAt = null;
         slot.worker = this.#roster.spawn(slot, this.#generation);
       }
+    });
+  }
+
+  #aim(count: number, now: number): FleetEffect[] {
+    return this.#run(now, () => {
+      this.#target = count;
+      this.#pendingTarget = count;
     });
   }
 
@@ -251,24 +260,17 @@ export class Fleet {
     this.#phase = "running";
     this.#roster.push({ do: "serving" });
     for (const slot of this.#roster.slots) {
-      if (slot.worker === null) this.#retryLater(slot, this.#startFailure);
+      if (slot.worker === null) this.#roster.retryLater(slot, this.#startFailure);
     }
   }
 
-  #lost({ slot, readyAt, failure }: Worker): void {
-    if (readyAt !== null && this.#roster.now - readyAt >= STABLE_MS) slot.failures = 0;
-    if (slot.successor === null || this.#pending !== null) return this.#retryLater(slot, failure);
+  #lost({ slot, readyAt, early, failure }: Worker): void {
+    const stable = readyAt !== null && this.#roster.now - readyAt >= STABLE_MS;
+    if (stable && !early) slot.failures = 0;
+    if (slot.successor === null || this.#pending !== null)
+      return this.#roster.retryLater(slot, failure);
     slot.failures += 1;
-    slot.worker = slot.successor;
-    slot.worker.takesOverAt = Infinity;
-    slot.successor = null;
-  }
-
-  #retryLater(slot: Slot, failure: Failure | null): void {
-    const delayMs = retryDelay(slot.failures);
-    slot.failures += 1;
-    slot.retryAt = this.#roster.now + delayMs;
-    this.#roster.push({ do: "retry", failure, delayMs });
+    fill(slot, slot.successor);
   }
 
   /** Starts what is to be started, as far as there is room. */
@@ -295,13 +297,15 @@ export class Fleet {
   }
 
   #succeeds(worker: Worker): void {
-    if (this.#pending === null) {
-      worker.takesOverAt = this.#roster.now + LINK_MS_MAX;
-      return;
-    }
+    if (this.#pending === null) return this.#awaitLinks(worker);
     const batch = Math.min(this.#roster.overlap, this.#pendingCount);
     const ready = this.#roster.successors.filter(({ state }) => state === "ready").length;
     if (ready >= batch) this.#generationServes(this.#pending);
+  }
+
+  #awaitLinks(successor: Worker): void {
+    awaitLinks(successor, this.#roster.now, this.#roster.options.limits.bootMs);
+    if (mayTakeOver(successor, this.#roster.now)) this.#takeOver(successor.slot);
   }
 
   /** Nobody should get the old code any more: its workers leave as soon as their successors come. */
@@ -318,32 +322,28 @@ export class Fleet {
       slot.wear = 0;
       slot.retryAt = null;
       const { worker, successor } = slot;
-      if (successor !== null) successor.takesOverAt = this.#roster.now + LINK_MS_MAX;
-      if (worker !== null) {
-        worker.dueAt = this.#roster.now;
-        worker.why = "reload";
-      } else if (successor === null) slot.worker = this.#roster.spawn(slot, generation);
-      else this.#takeOver(slot);
+      if (worker === null) {
+        if (successor === null) slot.worker = this.#roster.spawn(slot, generation);
+        else this.#takeOver(slot);
+        continue;
+      }
+      if (successor?.state === "ready") this.#awaitLinks(successor);
+      if (worker.generation === generation) continue;
+      worker.dueAt = this.#roster.now;
+      worker.why = "reload";
     }
   }
 
   #takeOver(slot: Slot): void {
-    const { worker: old, successor } = slot;
-    if (successor === null) return;
-    slot.worker = successor;
-    slot.successor = null;
-    slot.failures = 0;
-    successor.takesOverAt = Infinity;
-    if (old === null) return;
-    slot.wear = old.early ? slot.wear + 1 : 0;
-    this.#step(old, "drain");
+    const old = takeOver(slot);
+    if (old !== null) this.#step(old, "drain");
   }
 
   /** The worker that was to be replaced serves on; it is tried again. */
   #successorLost(slot: Slot, failure: Failure): void {
     slot.successor = null;
     const { worker } = slot;
-    if (worker === null) return this.#retryLater(slot, failure);
+    if (worker === null) return this.#roster.retryLater(slot, failure);
     const delayMs = retryDelay(++slot.failures);
     worker.dueAt = this.#roster.now + delayMs;
     this.#roster.push({ do: "recycle-failed", worker: worker.id, failure, delayMs });

@@ -90,6 +90,8 @@ export const TRANSITIONS: Readonly<Record<WorkerState, Row>> = {
     drain: { to: "draining", action: "drain", within: "drainMs" },
     stop: STOP,
     stuck: ABORT,
+    // A successor that no edge comes to have.
+    late: ABORT,
     kill: KILL,
     gone: EXITED,
   },

@@ -7,7 +7,7 @@ import type { FleetEffect, FleetOptions, RecycleReason, Slot, Worker } from "./c
 import { failureOf } from "../failure.ts";
 import type { Failure } from "../failure.ts";
 import type { Transition, WorkerEvent, WorkerState } from "./lifecycle.ts";
-import { SPAWNED, step } from "./lifecycle.ts";
+import { retryDelay, SPAWNED, step } from "./lifecycle.ts";
 import { dueAt, isEarly, lifetime, nextToReplace } from "./recycling.ts";
 
 /** A slot that is tried again within this time is worth waiting for. */
@@ -94,6 +94,7 @@ export class Roster {
       dueAt: Infinity,
       why: "asked",
       early: false,
+      reached: false,
       linked: false,
       takesOverAt: Infinity,
       failure: null,
@@ -108,7 +109,9 @@ export class Roster {
     const transition = step(worker.state, event);
     if (transition === null) return false;
     const before = worker.state;
-    if (worker.readyAt === null) worker.failure ??= failure ?? failureOf(before, event);
+    if (worker.readyAt === null || event === "late") {
+      worker.failure ??= failure ?? failureOf(before, event);
+    }
     worker.state = transition.to;
     worker.deadline = this.#deadlineOf(transition);
     if (transition.action !== undefined) this.push({ do: transition.action, worker: worker.id });
@@ -130,11 +133,19 @@ export class Roster {
     worker.why = why;
   }
 
+  /** This slot gets a worker again, the later the more often that failed. */
+  retryLater(slot: Slot, failure: Failure | null): void {
+    const delayMs = retryDelay(slot.failures);
+    slot.failures += 1;
+    slot.retryAt = this.now + delayMs;
+    this.push({ do: "retry", failure, delayMs });
+  }
+
   /** When the next thing happens by itself; Infinity: nothing does. */
   deadline(): number {
     let first = Infinity;
-    for (const { deadline, takesOverAt } of this.workers.values()) {
-      first = Math.min(first, deadline, takesOverAt);
+    for (const { deadline, takesOverAt, reached } of this.workers.values()) {
+      first = Math.min(first, deadline, reached ? takesOverAt : Infinity);
     }
     for (const { retryAt, worker } of this.slots) {
       first = Math.min(first, retryAt ?? Infinity);

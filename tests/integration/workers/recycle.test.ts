@@ -6,6 +6,8 @@ import type { TestServer } from "../../support/server.ts";
 const TEST_TIMEOUT_MS = 60_000;
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
+const appsDirectory = new URL("../../apps_life", import.meta.url).pathname;
+
 /** The fewest workers that were ready and not leaving, once `count` had been; by the log at level debug. */
 function fewestReady(server: TestServer, count: number): number {
   let ready = 0;
@@ -32,6 +34,18 @@ describe("Workers are recycled without losing a request", () => {
     expect(server.output()).toContain("has had its number of requests");
     expect(fewestReady(server, 2)).toBe(2);
     await eventually("two workers", () => treeOf(server).workers.length === 2);
+  });
+
+  test("by the --max-requests of the last reload", async () => {
+    using place = new Place();
+    place.write("keelback.toml", "workers = 1\n");
+    const args = ["--config", place.of("keelback.toml")];
+    await using server = await serve("wsgi_app:app", { place, args });
+    place.write("keelback.toml", "workers = 1\nmax-requests = 2\n");
+    server.kill("SIGHUP");
+    await server.waitForLine(/reload finished/);
+    for (let i = 0; i < 3; i += 1) await text(server, "/pid");
+    await server.waitForLine(/worker-\d+ has had its number of requests/);
   });
 
   test("several edges count together", async () => {
@@ -130,14 +144,7 @@ describe("Workers are recycled without losing a request", () => {
       "fat.py",
       `from leaking import app, kept\n\nkept.append(bytearray(b"x") * (200 << 20))\n`,
     );
-    const args = [
-      "--workers",
-      "1",
-      "--max-worker-memory",
-      "100m",
-      "--pythonpath",
-      leakingDirectory,
-    ];
+    const args = ["--workers", "1", "--max-worker-memory", "100m", "--pythonpath", appsDirectory];
     await using server = await serve("fat:app", { place, args, cwd: place.path });
     await using load = new Load(server, "/", 2);
     await eventually("three workers", () => load.bodies.size >= 3);
@@ -146,7 +153,37 @@ describe("Workers are recycled without losing a request", () => {
   });
 });
 
-const leakingDirectory = new URL("../../apps_life", import.meta.url).pathname;
+test("An old worker serves until an edge has its successor", async () => {
+  using place = new Place();
+  place.write(
+    "short.py",
+    `
+import resource
+import place
+from wsgi_app import app
+
+def short_of_descriptors(worker):
+    if place.is_open("shut"):
+        kind = resource.RLIMIT_NOFILE
+        resource.setrlimit(kind, (3, resource.getrlimit(kind)[1]))
+`,
+  );
+  const hook = ["--on-worker-ready", "short:short_of_descriptors", "--boot-timeout", "2"];
+  const args = ["--workers", "1", "--pythonpath", appsDirectory, ...hook];
+  await using server = await serve("short:app", { place, args, cwd: place.path });
+  const pid = await text(server, "/pid");
+  await using load = new Load(server, "/pid", 2);
+  place.open("shut");
+  server.kill("SIGHUP");
+  await server.waitForLine(/can't connect to the edge .*Too many open files/);
+  await server.waitForLine(/worker-1 does not start, so it serves on: a worker reached no edge/);
+  expect(await text(server, "/pid")).toBe(pid);
+  place.shut("shut");
+  await server.waitForLine(/reload finished/);
+  await load.stop();
+  expect(load.failures).toEqual([]);
+  expect(await text(server, "/pid")).not.toBe(pid);
+});
 
 describe("A crash loop is said once", () => {
   test("with its traceback, however often the worker is tried again", async () => {
@@ -154,14 +191,15 @@ describe("A crash loop is said once", () => {
     place.write(
       "crashing.py",
       `
+import os
 import place
 place.note("tries", "")
 if place.is_open("broken"):
-    raise RuntimeError("broken since then")
+    raise RuntimeError(f"broken since then, at {id(object())} in process {os.getpid()}")
 from wsgi_app import app
 `,
     );
-    const args = ["--workers", "2", "--pythonpath", leakingDirectory];
+    const args = ["--workers", "2", "--pythonpath", appsDirectory];
     await using server = await serve("crashing:app", { place, args, cwd: place.path });
     const [first] = treeOf(server).workers;
     place.open("broken");

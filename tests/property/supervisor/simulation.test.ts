@@ -19,8 +19,10 @@ const SCHEDULES = 2000;
 const TEST_TIMEOUT_MS = 120_000;
 const STEPS = 80;
 const QUIET_ROUNDS_MAX = 5000;
-/** Of a link and of the start of a good worker. */
+/** Of most links and of the start of a good worker. */
 const DELAY_MS_MAX = 400;
+/** Beyond the boot timeout. */
+const LINK_MS_MAX = 4000;
 
 /** What becomes of the workers of a generation. */
 type Code = "good" | "broken" | "hangs" | "flaky";
@@ -41,7 +43,7 @@ class World {
   /** Code by generation. */
   readonly #code = new Map<number, Code>();
   readonly #processes = new Set<number>();
-  /** Workers that were told where the edges are, and those that the edges have. */
+  /** Workers that were told where the edges are, and those that an edge has. */
   readonly #connected = new Set<number>();
   readonly #linked = new Set<number>();
   readonly #connectedGenerations = new Set<number>();
@@ -80,9 +82,11 @@ class World {
     this.#planned.push({ at: this.now + delayMs, order: this.#order, act });
   }
 
+  /** A successor counts when it has taken over. */
   #serving(): number {
     const served = this.fleet.workers.filter(
-      ({ id, state }) => state === "ready" && this.#linked.has(id),
+      ({ id, state, slot }) =>
+        state === "ready" && this.#linked.has(id) && slot.successor?.id !== id,
     );
     return served.length;
   }
@@ -118,12 +122,17 @@ class World {
     const generation = this.fleet.worker(id)?.generation ?? 0;
     this.#connected.add(id);
     this.#connectedGenerations.add(generation);
-    this.#later(() => {
-      if (!this.#processes.has(id)) return;
-      this.#call("other", () => {
-        this.#linked.add(id);
-        return this.fleet.linked(id, this.now);
-      });
+    // One that finds a full disk, or no descriptor, tries again and again.
+    const delayMs = this.#chance(0.9) ? this.#pick(DELAY_MS_MAX) : this.#pick(LINK_MS_MAX);
+    this.#later(() => this.#link(id, false), delayMs);
+    this.#later(() => this.#link(id, true), delayMs + this.#pick(LINK_MS_MAX));
+  }
+
+  #link(id: number, all: boolean): void {
+    if (!this.#processes.has(id)) return;
+    this.#call("other", () => {
+      this.#linked.add(id);
+      return this.fleet.linked(id, all, this.now);
     });
   }
 

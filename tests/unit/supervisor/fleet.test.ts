@@ -3,7 +3,7 @@ import type { Failure } from "../../../src/supervisor/failure.ts";
 import type { FleetEffect, FleetOptions } from "../../../src/supervisor/fleet/crew.ts";
 import { Fleet } from "../../../src/supervisor/fleet/fleet.ts";
 
-const LIMITS = { bootMs: 1000, drainMs: 500, stopMs: 500, killMs: 100 };
+const LIMITS = { bootMs: 3000, drainMs: 500, stopMs: 500, killMs: 100 };
 const BROKEN: Failure = { stage: "import", message: "boom", traceback: "Traceback", hint: "" };
 
 function makeFleet(options: Partial<FleetOptions> = {}): Fleet {
@@ -23,7 +23,7 @@ function serving(options: Partial<FleetOptions> = {}): Fleet {
   for (const worker of [1, 2]) {
     fleet.event(worker, "forked", 1);
     fleet.event(worker, "ready", 2);
-    fleet.linked(worker, 2);
+    fleet.linked(worker, true, 2);
   }
   return fleet;
 }
@@ -66,9 +66,9 @@ describe("start", () => {
     const fleet = makeFleet({ count: 1 });
     fleet.start(1, 0);
     fleet.event(1, "forked", 0);
-    expect(names(fleet.tick(1000))).toEqual(["abort 1"]);
-    expect(names(fleet.tick(1100))).toEqual(["kill 1"]);
-    const [first] = fleet.event(1, "gone", 1110);
+    expect(names(fleet.tick(3000))).toEqual(["abort 1"]);
+    expect(names(fleet.tick(3100))).toEqual(["kill 1"]);
+    const [first] = fleet.event(1, "gone", 3110);
     expect(first).toMatchObject({ do: "give-up", failure: { stage: "boot" } });
   });
 
@@ -111,6 +111,26 @@ describe("deaths", () => {
     }
   });
 
+  test("one that is killed for its memory again and again is replaced ever more slowly", () => {
+    const fleet = serving({ count: 1 });
+    const delays: number[] = [];
+    let now = 10;
+    let id = 1;
+    for (const life of [2000, 2000, 2000, 20_000]) {
+      now += life;
+      expect(names(fleet.outgrown(id, now))).toEqual([`kill ${id}`]);
+      for (const effect of fleet.event(id, "gone", now)) {
+        if (effect.do === "retry") delays.push(effect.delayMs);
+      }
+      now = fleet.deadline();
+      fleet.tick(now);
+      id = fleet.workers[0]?.id ?? 0;
+      fleet.event(id, "forked", now);
+      fleet.event(id, "ready", now);
+    }
+    expect(delays).toEqual([0, 100, 200, 0]);
+  });
+
   test("without any worker for long, the edges are told so once", () => {
     const fleet = serving({ count: 1 });
     const told: string[] = [];
@@ -142,8 +162,8 @@ describe("reload", () => {
     for (const worker of [3, 4]) fleet.event(worker, "forked", 101);
     expect(names(fleet.event(3, "ready", 102))).toEqual([]);
     expect(names(fleet.event(4, "ready", 103))).toEqual(["reloaded"]);
-    expect(names(fleet.linked(3, 103))).toEqual(["drain 1"]);
-    expect(names(fleet.linked(4, 103))).toEqual(["drain 2"]);
+    expect(names(fleet.linked(3, true, 103))).toEqual(["drain 1"]);
+    expect(names(fleet.linked(4, true, 103))).toEqual(["drain 2"]);
     expect(names(fleet.event(1, "drained", 104))).toEqual(["stop 1"]);
     expect(names(fleet.event(1, "gone", 105))).toEqual([]);
     fleet.event(2, "drained", 106);
@@ -166,6 +186,56 @@ describe("reload", () => {
       [2, "ready"],
     ]);
     expect(fleet.generation).toBe(1);
+  });
+
+  test("an old worker stays while no edge has its successor, which is given up in the end", () => {
+    const fleet = serving({ count: 1 });
+    fleet.reload(2, 100);
+    fleet.event(2, "forked", 101);
+    expect(names(fleet.event(2, "ready", 102))).toEqual(["reloaded"]);
+    expect(fleet.deadline()).toBe(102 + LIMITS.bootMs);
+    expect(names(fleet.tick(fleet.deadline()))).toEqual(["abort 2"]);
+    expect(fleet.event(2, "gone", 3150)).toMatchObject([
+      { do: "recycle-failed", worker: 1, failure: { stage: "link" } },
+    ]);
+    expect(names(fleet.tick(fleet.deadline()))).toEqual(["fork 3", "recycle 1"]);
+    expect(fleet.worker(1)?.state).toBe("ready");
+  });
+
+  test("an old worker leaves when one of the edges has had its successor for a second", () => {
+    const fleet = serving({ count: 1 });
+    fleet.reload(2, 100);
+    fleet.event(2, "forked", 101);
+    fleet.event(2, "ready", 102);
+    expect(names(fleet.linked(2, false, 103))).toEqual([]);
+    expect(names(fleet.tick(fleet.deadline()))).toEqual(["drain 1"]);
+    expect(fleet.deadline()).toBe(1102 + LIMITS.drainMs);
+  });
+
+  test("it leaves at once for a successor that comes to one of the edges late", () => {
+    const fleet = serving({ count: 1 });
+    fleet.reload(2, 100);
+    fleet.event(2, "forked", 101);
+    fleet.event(2, "ready", 102);
+    expect(names(fleet.tick(1103))).toEqual([]);
+    expect(names(fleet.linked(2, false, 1104))).toEqual(["drain 1"]);
+  });
+
+  test("a new worker that fills the slot of one that was starting does not run old code", () => {
+    const fleet = serving();
+    fleet.event(2, "gone", 90);
+    fleet.tick(90);
+    expect(names(fleet.reload(2, 100))).toEqual(["fork 4", "fork 5"]);
+    for (const worker of [4, 5]) fleet.event(worker, "forked", 101);
+    fleet.event(4, "ready", 102);
+    expect(names(fleet.event(5, "ready", 103))).toEqual(["reloaded"]);
+    expect(names(fleet.linked(5, true, 104))).toEqual([]);
+    expect(names(fleet.linked(4, true, 104))).toEqual(["drain 1"]);
+    fleet.event(1, "gone", 105);
+    expect(fleet.workers.map(({ id, state }) => [id, state])).toEqual([
+      [4, "ready"],
+      [5, "ready"],
+    ]);
   });
 
   test("a reload during a reload takes its place", () => {
@@ -212,7 +282,7 @@ describe("a reload with another number of workers", () => {
       fleet.event(id, "forked", 101);
       fleet.event(id, "ready", 102);
     }
-    for (const { id } of fleet.workers) fleet.linked(id, 102);
+    for (const { id } of fleet.workers) fleet.linked(id, true, 102);
     return fleet;
   }
 

@@ -4,7 +4,7 @@ import type { Failure } from "../../../src/supervisor/failure.ts";
 import { Fleet } from "../../../src/supervisor/fleet/fleet.ts";
 import { dueAt, judgeMemory, lifetime } from "../../../src/supervisor/fleet/recycling.ts";
 
-const LIMITS = { bootMs: 1000, drainMs: 500, stopMs: 500, killMs: 100 };
+const LIMITS = { bootMs: 3000, drainMs: 500, stopMs: 500, killMs: 100 };
 const BROKEN: Failure = { stage: "import", message: "boom", traceback: "Traceback", hint: "" };
 const LATER = 20_000;
 
@@ -19,7 +19,7 @@ function serve(fleet: Fleet, worker: number, now: number): string[] {
   const effects = [
     ...fleet.event(worker, "forked", now),
     ...fleet.event(worker, "ready", now),
-    ...fleet.linked(worker, now),
+    ...fleet.linked(worker, true, now),
   ];
   return names(effects);
 }
@@ -42,18 +42,28 @@ describe("recycling", () => {
     expect(names(fleet.recycle(1, "requests", LATER))).toEqual(["fork 3", "recycle 1"]);
     fleet.event(3, "forked", LATER);
     expect(names(fleet.event(3, "ready", LATER))).toEqual([]);
-    expect(names(fleet.linked(3, LATER))).toEqual(["drain 1"]);
+    expect(names(fleet.linked(3, true, LATER))).toEqual(["drain 1"]);
     expect(end(fleet, 1, LATER)).toEqual(["stop 1"]);
     expect(fleet.workers.map(({ id }) => id)).toEqual([2, 3]);
   });
 
-  test("edges that do not come are not waited for long", () => {
+  test("further edges are not waited for long, the first one is", () => {
     const fleet = serving(1);
     fleet.recycle(1, "asked", LATER);
     fleet.event(2, "forked", LATER);
     fleet.event(2, "ready", LATER);
+    expect(fleet.deadline()).toBe(LATER + LIMITS.bootMs);
+    expect(names(fleet.linked(2, false, LATER))).toEqual([]);
     expect(fleet.deadline()).toBe(LATER + 1000);
     expect(names(fleet.tick(LATER + 1000))).toEqual(["drain 1"]);
+  });
+
+  test("a successor that the edges have before it says ready takes over then", () => {
+    const fleet = serving(1);
+    fleet.recycle(1, "asked", LATER);
+    fleet.event(2, "forked", LATER);
+    expect(names(fleet.linked(2, true, LATER))).toEqual([]);
+    expect(names(fleet.event(2, "ready", LATER))).toEqual(["drain 1"]);
   });
 
   test("one at a time, and at most a quarter of the workers beside the others", () => {
@@ -159,8 +169,7 @@ describe("a reload with a bounded overlap", () => {
     const fleet = serving(4, { overlap: 2 });
     expect(names(fleet.reload(2, LATER))).toEqual(["fork 5", "fork 6"]);
     expect(serve(fleet, 5, LATER)).toEqual([]);
-    expect(serve(fleet, 6, LATER)).toEqual(["reloaded", "drain 2"]);
-    fleet.linked(5, LATER);
+    expect(serve(fleet, 6, LATER)).toEqual(["reloaded", "drain 1", "drain 2"]);
     expect(fleet.workers.length).toBe(6);
     // Room for the next one comes when an old one is gone.
     expect(end(fleet, 2, LATER)).toEqual(["stop 2", "fork 7", "recycle 3"]);
@@ -177,7 +186,7 @@ describe("a reload with a bounded overlap", () => {
     expect(names(fleet.zygoteGone(2, LATER, BROKEN))).toEqual(["reload-failed"]);
     fleet.reload(3, LATER);
     serve(fleet, 4, LATER);
-    fleet.linked(4, LATER);
+    fleet.linked(4, true, LATER);
     end(fleet, 1, LATER);
     fleet.event(5, "forked", LATER);
     fleet.event(5, "failed", LATER, BROKEN);
@@ -190,7 +199,7 @@ describe("a reload with a bounded overlap", () => {
     const fleet = serving(3, { overlap: 1 });
     fleet.reload(2, LATER);
     serve(fleet, 4, LATER);
-    fleet.linked(4, LATER);
+    fleet.linked(4, true, LATER);
     fleet.event(3, "gone", LATER);
     fleet.tick(LATER);
     expect(fleet.workers.filter(({ generation }) => generation === 2).length).toBe(2);
@@ -204,10 +213,9 @@ describe("a reload while the first workers start", () => {
     serve(fleet, 1, 1);
     expect(names(fleet.reload(2, 2))).toEqual(["serving", "fork 3", "fork 4"]);
     serve(fleet, 3, 3);
-    expect(serve(fleet, 4, 4)).toEqual(["reloaded"]);
+    expect(serve(fleet, 4, 4)).toEqual(["reloaded", "drain 1"]);
     // The one that was only starting is not needed any more.
     expect(fleet.worker(2)).toBeNull();
-    expect(names(fleet.linked(3, 5))).toEqual(["drain 1"]);
   });
 });
 
