@@ -104,8 +104,9 @@ export class Watchdog {
     if (link.open === 0) return;
     if (link.pingedAt === 0) {
       if (now - link.heardAt > patience(silentMs)) link.ping(now);
-    } else if (now - link.pingedAt > silentMs) {
-      link.pingedAt = now;
+    } else if (now - Math.max(link.pingedAt, link.toldAt) > silentMs) {
+      // Its ping stays unanswered: what it holds and another may have is not given up while it is ended.
+      link.toldAt = now;
       this.#events.onStuck(link, { stream: 0, method: "", target: "", seconds: silentMs / 1000 });
     }
   }

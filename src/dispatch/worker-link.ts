@@ -41,6 +41,8 @@ export class WorkerLink implements FrameSink {
   heardAt: number;
   /** A PING is under way since (performance.now), 0 none. */
   pingedAt = 0;
+  /** When somebody was told last that it is silent (performance.now). */
+  toldAt = 0;
   readonly depth: Depth;
   readonly heldUp: HeldUp;
   readonly #owner: LinkOwner;
@@ -297,9 +299,7 @@ export class WorkerLink implements FrameSink {
     if (type === FrameType.WORKER_PING)
       this.#writer.frame(FrameType.PONG, 0, 0, buf.subarray(start, end));
     else if (type === FrameType.WORKER_PONG) this.#writer.roomCame();
-    else {
-      this.#owner.onProtocolError(this, `a frame of type ${type} on stream 0`);
-    }
+    else this.#owner.onProtocolError(this, `a frame of type ${type} on stream 0`);
   }
 
   #giveBack(stream: number): void {

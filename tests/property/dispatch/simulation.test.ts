@@ -1,23 +1,37 @@
 /**
- * A seeded simulation of dispatch: a pool, fake workers that begin, answer, give back, hang and die at any moment, and clients that
- * come and leave, on a fake clock. A failure names its seed; KEELBACK_SEED=<seed> runs that schedule alone.
+ * A seeded simulation of dispatch: a pool, fake workers that begin, answer, compute, give back, hang and die at any moment, and clients
+ * that come and leave, on a fake clock. Half of the schedules have time limits, an edge that gives up what takes too long, and a
+ * supervisor that ends workers which are said to be stuck. A failure names its seed; KEELBACK_SEED=<seed> runs that schedule alone.
  */
 import { expect, test } from "bun:test";
 import { WorkerPool } from "../../../src/dispatch/pool.ts";
 import { SharedMemory } from "../../../src/dispatch/ring.ts";
 import { WorkerLink } from "../../../src/dispatch/worker-link.ts";
 import { frame } from "../../../src/wire/frames.ts";
-import { CancelReason, Flag, FrameType } from "../../../src/wire/spec.ts";
+import { BOARD_COMPUTING, CancelReason, Flag, FrameType } from "../../../src/wire/spec.ts";
 import { randomOf } from "../../support/random.ts";
 import { FakeExchange, FakeSocket, fakeHead } from "../../support/wire.ts";
 
-const SCHEDULES = 1000;
+const SCHEDULES = 2000;
 const STEPS = 120;
 const WORKERS_MAX = 4;
 const CONCURRENCY = 4;
 const ROUNDS_MAX = 1000;
 const TEST_TIMEOUT_MS = 120_000;
 const RESET_CANCELLED = 4;
+/** Milliseconds. */
+const TIMEOUT_MS = 1000;
+const LIMITS = { queueTimeoutMs: 1500, interruptMs: 300, silentMs: TIMEOUT_MS };
+const NO_LIMITS = { queueTimeoutMs: 0, interruptMs: 100, silentMs: 0 };
+/** How often an edge looks. */
+const TICK_MS = 40;
+/** From the moment in which a hung worker has work until somebody is told: it is asked, and then waited for. */
+const NOTICED_MS = LIMITS.silentMs + TIMEOUT_MS / 3 + 3 * TICK_MS;
+/** A worker that hangs is known to by then. */
+const SILENT_MS = (2 * TIMEOUT_MS) / 3 + 3 * TICK_MS;
+
+/** Not at all; in a view that no cancelling ends; in code that keeps the interpreter. */
+type Hang = "none" | "view" | "interpreter";
 
 interface Work {
   readonly stream: number;
@@ -31,6 +45,12 @@ class FakeWorker {
   /** Sent and not begun, in order; and begun. */
   waiting: Work[] = [];
   running: Work[] = [];
+  hang: Hang = "none";
+  /** The request whose view does not end. */
+  stubborn = 0;
+  /** Since when it has hung with work that it owes, or was given up. */
+  owesSince = Infinity;
+  stuck = false;
 
   constructor(pool: WorkerPool, id: number, now: number) {
     const facts = {
@@ -54,26 +74,45 @@ class World {
   #lastWorker = 0;
   readonly #exchanges = new Map<string, FakeExchange>();
   readonly #left = new Set<string>();
+  /** With time limits: when the edge gives each up, and those that it has given up. */
+  readonly #dueAt = new Map<string, number>();
+  readonly #givenUp = new Set<string>();
+  readonly #limited: boolean;
   /** How often a worker has begun it; and those whose worker died after that. */
   readonly #begun = new Map<string, number>();
   readonly #bereft = new Set<string>();
 
   constructor(seed: number) {
     this.#random = randomOf(seed);
-    const unexpected = (what: string) => (): never => {
-      throw new Error(what);
-    };
+    this.#limited = seed % 2 === 0;
     this.#pool = new WorkerPool(
-      { queueMax: 30, queueTimeoutMs: 0, interruptMs: 100, silentMs: 0 },
+      { queueMax: 30, ...(this.#limited ? LIMITS : NO_LIMITS) },
       {
-        onLate: unexpected("late"),
-        onStuck: unexpected("stuck"),
+        onLate: (link) => {
+          expect(this.#of(link).hang).not.toBe("none");
+          this.#pool.drain(link);
+          this.#add();
+        },
+        onStuck: (link) => {
+          const worker = this.#of(link);
+          // Nobody who works, or answers to a ping, is said to be stuck.
+          expect(worker.owesSince).toBeLessThan(this.#now);
+          worker.stuck = true;
+        },
         onDrained: () => {},
-        onProtocolError: (_link, what) => unexpected(what)(),
+        onProtocolError: (_link, what) => {
+          throw new Error(what);
+        },
       },
       () => this.#now,
     );
     this.#add();
+  }
+
+  #of(link: WorkerLink): FakeWorker {
+    const worker = this.#workers.find((one) => one.link === link);
+    if (worker === undefined) throw new Error("it was told of a worker that has gone");
+    return worker;
   }
 
   #pick(count: number): number {
@@ -88,7 +127,10 @@ class World {
     if (chance < 48) return this.#leave();
     if (chance < 52 && this.#workers.length < WORKERS_MAX) return this.#add();
     if (worker === undefined) return;
+    if (this.#limited && chance >= 98) return this.#hang(worker);
+    worker.board[BOARD_COMPUTING] = this.#pick(8) === 0 ? 1 : 0;
     this.#read(worker);
+    if (worker.hang === "interpreter") return;
     if (chance < 70) this.#begin(worker);
     else if (chance < 90) this.#answer(worker);
     else if (chance < 95) this.#giveBack(worker);
@@ -100,13 +142,60 @@ class World {
     const name = String(this.#exchanges.size + 1);
     const x = new FakeExchange(name, this.#pick(2) === 0 ? "GET" : "POST");
     this.#exchanges.set(name, x);
+    this.#dueAt.set(name, this.#now + TIMEOUT_MS);
     this.#pool.submit(x, fakeHead(`NAME\0${name}\0`), Buffer.alloc(0));
   }
 
   #pass(ms: number): void {
+    if (!this.#limited) return this.#look(ms);
+    // Everybody but who hangs reads what is sent, in time.
+    for (let left = ms * 4; left > 0; left -= TICK_MS) {
+      this.#look(Math.min(left, TICK_MS));
+      for (const worker of this.#workers) this.#read(worker);
+      for (const x of this.#exchanges.values()) this.#checkTime(x);
+      for (const worker of this.#workers) {
+        const { owesSince, hang } = worker;
+        const noticedMs = hang === "view" ? LIMITS.interruptMs + 3 * TICK_MS : NOTICED_MS;
+        if (worker.stuck) this.#die(worker);
+        else expect(this.#now - owesSince).toBeLessThan(noticedMs);
+      }
+    }
+  }
+
+  #look(ms: number): void {
     this.#now += ms;
     this.#pool.tick(this.#now);
     this.#pool.pump();
+  }
+
+  /** As the drivers do when the time of a request is over (src/edge/drivers). */
+  #checkTime(x: FakeExchange): void {
+    const { name } = x;
+    if (outcomes(x).length > 0 || this.#left.has(name) || this.#givenUp.has(name)) return;
+    if (this.#now < this.#dueAt.get(name)!) return;
+    if (this.#pool.waits(x)) {
+      this.#dueAt.set(name, this.#now + TIMEOUT_MS);
+      return;
+    }
+    const worker = this.#workers.find(({ link }) => link === x.carrier);
+    const begun = worker?.running.some((work) => work.name === name);
+    // What a worker that hangs in the interpreter has not begun is not given up with it.
+    const known = this.#now - (worker?.owesSince ?? Infinity) > SILENT_MS;
+    if (worker?.hang === "interpreter" && known && x.attempts < 3) expect(begun).toBe(true);
+    this.#givenUp.add(name);
+    this.#pool.cancel(x, CancelReason.TIMEOUT);
+    if (worker?.stubborn === x.stream) worker.owesSince = Math.min(worker.owesSince, this.#now);
+  }
+
+  #hang(worker: FakeWorker): void {
+    if (worker.hang !== "none") return;
+    this.#read(worker);
+    if (this.#pick(2) === 0) worker.hang = "interpreter";
+    else if (worker.running.length > 0) {
+      worker.hang = "view";
+      worker.stubborn = worker.running.at(-1)!.stream;
+    }
+    if (worker.hang === "interpreter" && worker.link.open > 0) worker.owesSince = this.#now;
   }
 
   /** A client goes before it has its answer. */
@@ -128,11 +217,17 @@ class World {
   /** The worker reads what was sent to it. */
   #read(worker: FakeWorker): void {
     worker.link.flush();
+    if (worker.hang === "interpreter") {
+      if (worker.link.open > 0) worker.owesSince = Math.min(worker.owesSince, this.#now);
+      return;
+    }
     for (const { type, stream, payload } of worker.socket.takeFrames()) {
       if (type === FrameType.REQUEST) {
         const name = payload.toString("latin1").split("\0")[1] ?? "";
         worker.waiting.push({ stream, name });
-      } else if (type === FrameType.CANCEL) {
+      } else if (type === FrameType.PING) {
+        this.#pool.received(worker.link, frame(FrameType.WORKER_PONG, 0, 0, 0));
+      } else if (type === FrameType.CANCEL && stream !== worker.stubborn) {
         const known = [...worker.waiting, ...worker.running].some((work) => work.stream === stream);
         if (!known) continue;
         worker.waiting = worker.waiting.filter((work) => work.stream !== stream);
@@ -154,8 +249,10 @@ class World {
   }
 
   #answer(worker: FakeWorker): void {
-    const [work] = worker.running.splice(this.#pick(worker.running.length), 1);
+    const able = worker.running.filter(({ stream }) => stream !== worker.stubborn);
+    const work = able[this.#pick(able.length)];
     if (work === undefined) return;
+    worker.running = worker.running.filter((one) => one !== work);
     const head = Buffer.from("HTTP/1.1 200 OK\r\n\r\n");
     const size = Buffer.alloc(4);
     size.writeUInt32LE(head.length);
@@ -184,11 +281,12 @@ class World {
     this.#add();
     const open = (): boolean =>
       [...this.#exchanges.values()].some(
-        (x) => outcomes(x).length === 0 && !this.#left.has(x.name),
+        (x) => outcomes(x).length === 0 && !this.#left.has(x.name) && !this.#givenUp.has(x.name),
       );
     for (let round = 0; round < ROUNDS_MAX && open(); round += 1) {
       for (const worker of this.#workers) {
         this.#read(worker);
+        if (worker.hang !== "none") continue;
         while (worker.waiting.length > 0) this.#begin(worker);
         while (worker.running.length > 0) this.#answer(worker);
       }
@@ -203,7 +301,7 @@ class World {
     expect(ends.length).toBeLessThanOrEqual(1);
     const [end] = ends;
     if (end === undefined) {
-      expect(this.#left.has(x.name)).toBe(true);
+      expect(this.#left.has(x.name) || this.#givenUp.has(x.name)).toBe(true);
     } else if (end.startsWith("head")) {
       expect(end).toEndWith(` ${x.name}`);
     } else if (end === "refused worker-lost") {
@@ -211,6 +309,8 @@ class World {
       const tries = this.#begun.get(x.name) ?? 0;
       expect(this.#bereft.has(x.name) || x.attempts >= 3).toBe(true);
       expect(x.method === "POST" || x.attempts >= 3 || tries >= 3).toBe(true);
+    } else if (end === "refused queue-timeout") {
+      expect(this.#limited).toBe(true);
     } else {
       expect(end).toBe("refused queue-full");
     }

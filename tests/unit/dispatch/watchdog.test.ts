@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { Watchdog } from "../../../src/dispatch/watchdog.ts";
+import { isSilent, Watchdog } from "../../../src/dispatch/watchdog.ts";
 import type { WorkerLink } from "../../../src/dispatch/worker-link.ts";
 
 const what = { stream: 1, method: "GET", target: "/x", seconds: 3 };
@@ -17,7 +17,7 @@ interface Watched {
 function watched(): Watched {
   const said: string[] = [];
   const link = {
-    ...{ open: 1, pingedAt: 0, heardAt: Infinity, isOpen: () => true },
+    ...{ open: 1, pingedAt: 0, toldAt: 0, heardAt: Infinity, isOpen: () => true },
     ping: (now: number) => {
       said.push("ping");
       link.pingedAt = now;
@@ -63,4 +63,10 @@ test("one that has work and says nothing is asked, and stuck when it does not an
   expect(said).toEqual(["ping"]);
   tick(3502);
   expect(said).toEqual(["ping", "stuck "]);
+  // It is silent until it ends: what it holds and has not begun waits for that.
+  expect(isSilent(link as unknown as WorkerLink, NOW + 3503, OPTIONS)).toBe(true);
+  tick(6502);
+  expect(said).toEqual(["ping", "stuck "]);
+  tick(6503);
+  expect(said).toEqual(["ping", "stuck ", "stuck "]);
 });
