@@ -44,7 +44,7 @@ export async function openAddresses({
     return { ...bind, protocol: bind.protocol ?? config.protocol };
   });
   const taken = await takeOver(inherited, binds, redirectHttp !== null);
-  const opened = await openListeners(taken.missing, config, passed.sockets);
+  const opened = await openListeners(taken.missing, config, passed.sockets, taken.listeners);
   if (!opened.ok) return opened;
   const listeners = [...taken.listeners, ...opened.listeners];
   // The predecessor has the UDP ports until it leaves.
@@ -54,7 +54,8 @@ export async function openAddresses({
     redirectHttp === null || taken.redirect !== null
       ? null
       : redirectBind(redirectHttp, binds, listeners);
-  const plain = await openListeners(redirect === null ? [] : [redirect], config, passed.sockets);
+  const wanted = redirect === null ? [] : [redirect];
+  const plain = await openListeners(wanted, config, passed.sockets, listeners);
   if (!plain.ok) return closed(listeners, plain.failure);
   const https = listeners.find(({ kind, protocol }) => kind === "tcp" && protocol === "http");
   const redirectTo = https?.port ?? HTTPS_PORT;

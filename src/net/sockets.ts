@@ -20,6 +20,7 @@ import {
   errno,
   listenOn,
   makeOwn,
+  readFamily,
   reuseAddress,
   setV6Only,
   socketName,
@@ -37,15 +38,17 @@ export type OpenedListeners =
   | { readonly ok: true; readonly listeners: readonly Listener[] }
   | { readonly ok: false; readonly failure: OpenFailure };
 
-/** Opens all or none. `passed`: what `fd://NAME` may mean. */
+/** Opens all or none. `passed`: what `fd://NAME` may mean. `beside`: those that are open already. */
 export async function openListeners(
   binds: readonly Bind[],
   settings: ListenSettings,
   passed: readonly PassedSocket[] = [],
+  beside: readonly Listener[] = [],
 ): Promise<OpenedListeners> {
   const listeners: Listener[] = [];
+  const ipv4Ports = portsOfIPv4(binds, passed, beside);
   for (const bind of binds) {
-    const ipv6Only = settings.ipv6Only || isV6Only(bind, binds);
+    const ipv6Only = settings.ipv6Only || isV6Only(bind, ipv4Ports);
     for (const open of openersOf(bind, { ...settings, ipv6Only }, passed)) {
       const opened = await open();
       const result = opened.ok ? refuseTwice(opened, listeners) : opened;
@@ -96,12 +99,31 @@ export function closeListeners(listeners: readonly Listener[]): void {
 }
 
 /** Without ipv6-only `[::]` takes IPv4 clients too, unless an IPv4 address of the same port is bound beside it. */
-function isV6Only(bind: Bind, binds: readonly Bind[]): boolean {
-  if (bind.kind !== "tcp") return false;
-  const { port } = bind;
-  return binds.some(
-    (other) => other.kind === "tcp" && other.port === port && other.host.includes("."),
+export function isV6Only(bind: Bind, ipv4Ports: ReadonlySet<number>): boolean {
+  return bind.kind === "tcp" && ipv4Ports.has(bind.port);
+}
+
+/** Where IPv4 has a socket of its own: one to be made, one that was passed, one that is open already. */
+export function portsOfIPv4(
+  binds: readonly Bind[],
+  passed: readonly PassedSocket[],
+  beside: readonly Listener[],
+): ReadonlySet<number> {
+  const named = binds.flatMap((bind) =>
+    bind.kind === "fd" || bind.kind === "passed" ? findPassed(bind, passed) : [],
   );
+  const ports = [
+    // A host's name means its IPv4 address, where it has one.
+    ...binds.map((bind) => (bind.kind === "tcp" && !bind.host.includes(":") ? bind.port : null)),
+    ...[...named, ...beside].map(({ fd }) => portOfIPv4(fd)),
+  ];
+  return new Set(ports.filter((port) => port !== null));
+}
+
+function portOfIPv4(fd: number): number | null {
+  const bytes = socketName(fd);
+  if (bytes === null || readFamily(bytes) !== AF_INET) return null;
+  return decodeAddress(bytes)?.port ?? null;
 }
 
 /** Makes a socket. */

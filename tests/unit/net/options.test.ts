@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { Bind } from "../../../src/config/bind.ts";
 import { socketOption } from "../../../src/net/libc.ts";
 import type { Listener } from "../../../src/net/open-result.ts";
+import type { PassedSocket } from "../../../src/net/passed.ts";
 import { resolveOwner } from "../../../src/net/owner.ts";
 import { closeListeners, type ListenSettings, openListeners } from "../../../src/net/sockets.ts";
 import { tcpWarnings } from "../../../src/net/tcp-options.ts";
@@ -17,8 +18,18 @@ const open: Listener[] = [];
 
 afterEach(() => closeListeners(open.splice(0)));
 
-async function listen(binds: readonly Bind[], settings: Partial<ListenSettings> = {}) {
-  const result = await openListeners(binds, { ...PLAIN_SOCKETS, ...settings });
+interface Given {
+  passed?: readonly PassedSocket[];
+  beside?: readonly Listener[];
+}
+
+async function listen(
+  binds: readonly Bind[],
+  settings: Partial<ListenSettings> = {},
+  { passed = [], beside = [] }: Given = {},
+) {
+  const all = { ...PLAIN_SOCKETS, ...settings };
+  const result = await openListeners(binds, all, passed, beside);
   if (!result.ok) throw new Error(`${result.failure.message} (${result.failure.remedy})`);
   open.push(...result.listeners);
   return result.listeners;
@@ -104,6 +115,27 @@ describe("IPv6 alone", () => {
     expect(v6Only(only)).toBe(1);
     const [beside] = await listen([tcp("::"), tcp("0.0.0.0")]);
     expect(v6Only(beside)).toBe(1);
+    const [named] = await listen([tcp("::"), tcp("localhost")]);
+    expect(v6Only(named)).toBe(1);
+  });
+
+  test("beside one that is open already", async () => {
+    const [first, other] = await listen([tcp("0.0.0.0"), tcp("::1")]);
+    const beside = [first!, other!];
+    const [wildcard] = await listen([tcp("::", first!.port)], {}, { beside });
+    expect(v6Only(wildcard)).toBe(1);
+    const [elsewhere] = await listen([tcp("::")], {}, { beside });
+    expect(v6Only(elsewhere)).toBe(0);
+  });
+
+  test.each(["first", "last"])("beside one that was passed, and is named %s", async (where) => {
+    const [made] = await listen([tcp("0.0.0.0")]);
+    const { fd, port } = made!;
+    open.splice(0);
+    const named: Bind = { kind: "passed", name: "web" };
+    const binds = where === "first" ? [named, tcp("::", port)] : [tcp("::", port), named];
+    const listeners = await listen(binds, {}, { passed: [{ fd, name: "web" }] });
+    expect(listeners.map((one) => v6Only(one))).toContain(1);
   });
 });
 
