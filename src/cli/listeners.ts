@@ -11,7 +11,7 @@ import { findPassed, passedName } from "../net/passed.ts";
 import type { Listener, OpenFailure } from "../net/open-result.ts";
 import type { InheritedSocket } from "../net/succession.ts";
 import type { OpenedListeners } from "../net/sockets.ts";
-import { closeListeners, openListeners } from "../net/sockets.ts";
+import { closeListeners, isV6Only, openListeners, portsOfIPv4 } from "../net/sockets.ts";
 import { tcpWarnings } from "../net/tcp-options.ts";
 import { udpFailure } from "../net/udp-ports.ts";
 
@@ -43,7 +43,8 @@ export async function openAddresses({
   const binds = bindsOf(config, sources, rest).map((bind) => {
     return { ...bind, protocol: bind.protocol ?? config.protocol };
   });
-  const taken = await takeOver(inherited, binds, redirectHttp !== null);
+  const taken = await takeOver({ config, sources, passed, inherited }, binds);
+  if (taken.failure !== null) return closed(taken.listeners, taken.failure);
   const opened = await openListeners(taken.missing, config, passed.sockets, taken.listeners);
   if (!opened.ok) return opened;
   const listeners = [...taken.listeners, ...opened.listeners];
@@ -61,32 +62,50 @@ export async function openAddresses({
   const redirectTo = https?.port ?? HTTPS_PORT;
   const redirects = [...(taken.redirect === null ? [] : [taken.redirect]), ...plain.listeners];
   const all = [...listeners, ...redirects.map((one) => ({ ...one, redirectTo }))];
-  return { ok: true, listeners: all, warnings: warningsOf({ config, sources, passed }, all) };
+  const warnings = [...taken.warnings, ...warningsOf({ config, sources, passed }, all)];
+  return { ok: true, listeners: all, warnings };
+}
+
+interface Taken {
+  readonly listeners: readonly Listener[];
+  readonly redirect: Listener | null;
+  readonly missing: readonly Bind[];
+  /** What no upgrade can change. */
+  readonly warnings: readonly string[];
+  /** Why what is missing cannot be opened beside these. */
+  readonly failure: OpenFailure | null;
 }
 
 /** Sockets of the server that this one succeeds; they are shared with it until it has left. */
 async function takeOver(
-  inherited: readonly InheritedSocket[] | null,
+  { config, passed, inherited }: Wanted,
   binds: readonly Bind[],
-  redirects: boolean,
-): Promise<{
-  readonly listeners: readonly Listener[];
-  readonly redirect: Listener | null;
-  readonly missing: readonly Bind[];
-}> {
-  if (inherited === null) return { listeners: [], redirect: null, missing: binds };
+): Promise<Taken> {
+  if (inherited === null) {
+    return { listeners: [], redirect: null, missing: binds, warnings: [], failure: null };
+  }
   const { takeSocket } = await import("../net/succession.ts");
+  const { keptWarnings, takenByWildcard } = await import("../net/renewal.ts");
   const sockets = [...inherited];
   const found = binds.map((bind) => takeSocket(sockets, bind));
-  const redirect = redirects ? takeSocket(sockets, null) : null;
-  share(found.filter((one) => one !== null));
+  const redirect = config.redirectHttp === null ? null : takeSocket(sockets, null);
+  const listeners = found.filter((one) => one !== null);
+  share(listeners);
   // The settings have changed: nobody serves these any more.
   for (const { fd, passedAs } of sockets) if (passedAs === null) closeSync(fd);
-  return {
-    listeners: found.filter((one) => one !== null),
-    redirect,
-    missing: binds.filter((_, at) => found[at] === null),
-  };
+  const missing = binds.filter((_, at) => found[at] === null);
+  const ipv4Ports = portsOfIPv4(binds, passed.sockets, listeners);
+  const kept = binds.flatMap((bind, at) => {
+    const ipv6Only = config.ipv6Only || isV6Only(bind, ipv4Ports);
+    const listener = found[at] ?? null;
+    return listener === null ? [] : [{ listener, ipv6Only }];
+  });
+  if (redirect !== null) {
+    kept.push({ listener: redirect, ipv6Only: config.ipv6Only || ipv4Ports.has(redirect.port) });
+  }
+  const warnings = keptWarnings(kept, config);
+  const failure = takenByWildcard(missing, listeners);
+  return { listeners, redirect, missing, warnings, failure };
 }
 
 function closed(listeners: readonly Listener[], failure: OpenFailure): OpenedAddresses {

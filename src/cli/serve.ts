@@ -3,7 +3,8 @@
  * runs the supervisor to its end. Exit codes: 0 stopped as asked, 1 the start failed, 2 a setting
  * is wrong.
  */
-import { SETTING_ROWS } from "../config/config.ts";
+import { publicName } from "../config/config.ts";
+import { SETTINGS_OF_BOUND } from "../config/network-rules.ts";
 import { planReload } from "../config/rules.ts";
 import { monotonic } from "../core/clock.ts";
 import { dropCode } from "../net/footprint.ts";
@@ -241,10 +242,10 @@ function nextPlan(before: Plan, command: Command, log: Logger): Plan | Problems 
   const after = command.config;
   const { live, restart } = planReload(before.config, after);
   if (restart.length > 0) {
-    const names = SETTING_ROWS.filter(({ key }) => restart.includes(key)).map(({ name }) => name);
-    log.warning(
-      `these settings have changed and need a restart: ${names.join(", ")} (SIGUSR2 does)`,
-    );
+    const all = restart.map(publicName).join(", ");
+    const bound = restart.filter((key) => SETTINGS_OF_BOUND.includes(key)).map(publicName);
+    const but = bound.length === 0 ? "" : `, but for ${bound.join(", ")} of open sockets`;
+    log.warning(`these settings have changed and need a restart: ${all} (SIGUSR2 does${but})`);
   }
   const changed = Object.fromEntries(live.map((key) => [key, after[key]]));
   return makePlan({ config: { ...before.config, ...changed } }, true);

@@ -241,10 +241,13 @@ export class ServerProcess {
   }
 
   async #takeOver(inheritance: Inheritance): Promise<void> {
+    const { log, config } = this.#options;
+    const { renewSockets } = await import("../net/renewal.ts");
     await succeed({ pidFile: this.#pidFile?.path === inheritance.pidFile?.path });
     takeBack(this.#listeners);
     this.#pidFile?.write(process.pid);
-    this.#options.log.info("upgrade: this is the server now", { pid: process.pid });
+    for (const warning of renewSockets(this.#listeners, config)) log.warning(warning);
+    log.info("upgrade: this is the server now", { pid: process.pid });
     this.#becomeServer();
   }
 

@@ -34,6 +34,9 @@ const MADE_BY: readonly (readonly [SettingKey, string, (bind: Bind) => boolean])
 /** What sockets are that are made here. */
 export const SETTINGS_OF_MADE: readonly SettingKey[] = MADE_BY.map(([key]) => key);
 
+/** What an open socket keeps: an upgrade, which hands sockets over, cannot change them. */
+export const SETTINGS_OF_BOUND: readonly SettingKey[] = ["reusePort", "ipv6Only"];
+
 /** Sockets that are passed in stay as they were made: who has made them says what they are. */
 export function networkNotes({ config, sources }: Case): string[] {
   return MADE_BY.flatMap(([key, what, makes]) => {

@@ -185,6 +185,10 @@ export function setV6Only(fd: number, only: boolean): void {
   setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, only ? 1 : 0);
 }
 
+export function isV6OnlySocket(fd: number): boolean {
+  return socketOption(fd, IPV6_V6ONLY, IPPROTO_IPV6) === 1;
+}
+
 /** False: see errno(). Those of TCP are in tcp-options.ts. */
 export function setOption(fd: number, level: number, option: number, value: number): boolean {
   return load().setsockopt(fd, level, option, ptr(new Int32Array([value])), 4) === 0;

@@ -67,6 +67,37 @@ export function setTcpOptions(fd: number, settings: TcpSettings): string | null 
   return null;
 }
 
+/** What turns off those that need not be there before the socket is bound. */
+const OFF: readonly TcpOption[] = [
+  { setting: "tcp-keep-alive", level: SOL_SOCKET, number: SO_KEEPALIVE, value: 0 },
+  ...(MAC
+    ? []
+    : [
+        { setting: "defer-accept", level: IPPROTO_TCP, number: TCP_DEFER_ACCEPT, value: 0 },
+        { setting: "fast-open", level: IPPROTO_TCP, number: TCP_FASTOPEN, value: 0 },
+      ]),
+];
+
+/** Of a socket that listens, all but reuse-port; connections that it has accepted keep theirs. The settings that the system refuses. */
+export function changeTcpOptions(fd: number, settings: TcpSettings): string[] {
+  const wanted = optionsOf({ ...settings, reusePort: false });
+  const unwanted = OFF.filter(
+    ({ setting, level, number }) =>
+      !wanted.some((other) => other.setting === setting) && isOn(fd, number, level),
+  );
+  return [...unwanted, ...wanted].flatMap(({ setting, level, number, value }) =>
+    setOption(fd, level, number, value) ? [] : [`${setting}: ${errno()}`],
+  );
+}
+
+export function sharesPort(fd: number): boolean {
+  return isOn(fd, SO_REUSEPORT, SOL_SOCKET);
+}
+
+function isOn(fd: number, option: number, level: number): boolean {
+  return (socketOption(fd, option, level) ?? 0) !== 0;
+}
+
 /** What the kernel says of a socket, for tests. */
 export function tcpOptions(fd: number): Readonly<Record<string, number | null>> {
   return {

@@ -27,6 +27,7 @@ export type UnixSettings = Pick<Config, "backlog" | "unixMode" | "unixOwner">;
 /** Somebody else may lock the directory for long (systemd-tmpfiles(8) looks at such locks). */
 const LOCK_WAIT_MS = 5000;
 const LOCK_RETRY_MS = 10;
+const MODE_BITS = 0o7777;
 
 export async function openUnix(path: string, settings: UnixSettings): Promise<OpenResult> {
   const bytes = Buffer.byteLength(path);
@@ -151,8 +152,23 @@ function listen(fd: number, path: string, backlog: number): OpenResult | null {
   return failure("system", text, "choose another path");
 }
 
-/** Owner first: to another user's file nobody but root can give a mode, and a new owner takes none away. */
+/** Of a socket that listens already. What is wrong, or null; a file that is gone or somebody else's is left alone. */
+export function changeFile(path: string, settings: UnixSettings): string | null {
+  try {
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    const result = found?.isSocket() === true ? giveAway(path, settings) : null;
+    return result === null || result.ok ? null : result.failure.message;
+  } catch (error) {
+    return `unix-mode: unix:${path} cannot be looked at: ${codeOf(error)}`;
+  }
+}
+
+/**
+ * Owner first: to another user's file nobody but root can give a mode, and a new owner takes none away. What is right already needs
+ * no rights.
+ */
 function giveAway(path: string, { unixMode, unixOwner }: UnixSettings): OpenResult | null {
+  const { uid, gid, mode } = lstatSync(path);
   try {
     if (unixOwner !== null) {
       const resolved = resolveOwner(unixOwner);
@@ -160,15 +176,18 @@ function giveAway(path: string, { unixMode, unixOwner }: UnixSettings): OpenResu
         const text = `unix-owner: ${unixOwner} ${resolved.complaint}`;
         return failure("permission", text, "name one that it has, or a number");
       }
-      lchownSync(path, resolved.owner.uid, resolved.owner.gid);
+      const { owner } = resolved;
+      const right = [-1, uid].includes(owner.uid) && [-1, gid].includes(owner.gid);
+      if (!right) lchownSync(path, owner.uid, owner.gid);
     }
   } catch (error) {
     const text = `unix-owner: unix:${path} cannot be given to ${unixOwner}: ${codeOf(error)}`;
     const remedy = "start as root, or name a group that this user is in (--unix-owner :GROUP)";
     return failure("permission", text, remedy);
   }
+  const wanted = parseMode(unixMode) ?? 0;
   try {
-    chmodSync(path, parseMode(unixMode) ?? 0);
+    if ((mode & MODE_BITS) !== wanted) chmodSync(path, wanted);
     return null;
   } catch (error) {
     const text = `unix-mode: unix:${path} cannot get mode ${unixMode}: ${codeOf(error)}`;

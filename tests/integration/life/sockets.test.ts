@@ -3,6 +3,13 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { userInfo } from "node:os";
 import {
+  ESTABLISHED,
+  KEEP_ALIVE_TIMER,
+  kernelView,
+  NO_TIMER,
+  SYN_RECEIVED,
+} from "../../apps_life/kernel.ts";
+import {
   appsDirectory,
   ask,
   begin,
@@ -154,19 +161,6 @@ describe.if(process.platform === "linux")("Abstract sockets are served", () => {
   });
 });
 
-/** Of /proc/net/tcp: state and timer of the sockets at this port that another port talks to. */
-function kernelView(port: number, clientPort: number): { state: string; timer: string }[] {
-  const hex = (number: number): string => number.toString(16).toUpperCase().padStart(4, "0");
-  return readFileSync("/proc/net/tcp", "utf8")
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/))
-    .filter(
-      ([, local, remote]) =>
-        local?.endsWith(`:${hex(port)}`) && remote?.endsWith(`:${hex(clientPort)}`),
-    )
-    .map(([, , , state = "", , timer = ""]) => ({ state, timer: timer.slice(0, 2) }));
-}
-
 /** The second connection has the cookie of the first one; prints the answers, and how many the kernel has opened that way. */
 const FAST_OPEN_TWICE = `
 import socket, sys
@@ -178,10 +172,6 @@ for _ in range(2):
 names, values = (line.split() for line in open("/proc/net/netstat") if line.startswith("TcpExt"))
 print(dict(zip(names, values))["TCPFastOpenPassive"])
 `;
-
-const ESTABLISHED = "01";
-const SYN_RECEIVED = "03";
-const KEEP_ALIVE_TIMER = "02";
 
 describe.if(process.platform === "linux")("The kernel does for TCP what the settings say", () => {
   const authority = new Authority();
@@ -211,7 +201,7 @@ describe.if(process.platform === "linux")("The kernel does for TCP what the sett
     for (const [args, timer] of [
       [[], KEEP_ALIVE_TIMER],
       [["--tcp-keep-alive", "9"], KEEP_ALIVE_TIMER],
-      [["--tcp-keep-alive", "0"], "00"],
+      [["--tcp-keep-alive", "0"], NO_TIMER],
     ] as const) {
       await using server = await serve("wsgi_app:app", { args: [...one, ...args] });
       await using client = await begin(server, "/hello");

@@ -1,0 +1,21 @@
+/** What the kernel says of TCP sockets, those of other processes too (Linux). */
+import { readFileSync } from "node:fs";
+
+/** States and timers as /proc/net/tcp has them. */
+export const ESTABLISHED = "01";
+export const SYN_RECEIVED = "03";
+export const NO_TIMER = "00";
+export const KEEP_ALIVE_TIMER = "02";
+
+/** State and timer of the sockets at this port that another port talks to. */
+export function kernelView(port: number, clientPort: number): { state: string; timer: string }[] {
+  const hex = (number: number): string => number.toString(16).toUpperCase().padStart(4, "0");
+  return readFileSync("/proc/net/tcp", "utf8")
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter(
+      ([, local, remote]) =>
+        local?.endsWith(`:${hex(port)}`) && remote?.endsWith(`:${hex(clientPort)}`),
+    )
+    .map(([, , , state = "", , timer = ""]) => ({ state, timer: timer.slice(0, 2) }));
+}
