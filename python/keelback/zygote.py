@@ -106,8 +106,6 @@ class _Zygote:
         self._control = control
         self._loaded = loaded
         self._children: dict[int, int] = {}
-        self._cores: dict[int, int] = {}
-        """With cpu-affinity: the core of each child."""
         self._stopping = False
 
     def run(self) -> int:
@@ -146,24 +144,14 @@ class _Zygote:
         if command["t"] == "stop":
             self._stopping = True
         elif command["t"] == "fork":
-            core = self._next_core()
             pid = os.fork()
             if pid == 0:
-                if core is not None:
-                    os.sched_setaffinity(0, {core})
+                if self._settings.cpu_affinity:
+                    _bind_to_core(command["slot"])
                 return self._become(command)
             self._children[pid] = command["worker"]
-            if core is not None:
-                self._cores[pid] = core
             self._control.send({"t": "forked", "worker": command["worker"], "pid": pid})
         return None
-
-    def _next_core(self) -> int | None:
-        """Of the cores that this process may use the one with the fewest workers of ours."""
-        if not self._settings.cpu_affinity:
-            return None
-        taken = list(self._cores.values())
-        return min(sorted(os.sched_getaffinity(0)), key=taken.count)
 
     def _become(self, command: dict[str, Any]) -> int:
         signal.set_wakeup_fd(-1)
@@ -184,9 +172,18 @@ class _Zygote:
             if pid == 0:
                 return
             number = self._children.pop(pid, None)
-            self._cores.pop(pid, None)
             if number is not None:  # else it was left to us by a worker, as to any ancestor
                 self._control.send({"t": "exit", "worker": number, "pid": pid, "status": status})
+
+
+def _bind_to_core(slot: int) -> None:
+    """Who takes a worker's place has the same slot, so the same core, whichever zygote forks it.
+
+    The supervisor has said on other systems that only Linux can do that.
+    """
+    if sys.platform == "linux":
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[slot % len(cores)]})
 
 
 def _ignore(_number: int, _frame: object) -> None:

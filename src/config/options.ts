@@ -811,7 +811,7 @@ export const OPTIONS = {
     why:
       "Looked at each second, with the processes that a worker has started. Memory that several " +
       "share, as after a preload, counts for each with its share (PSS). A worker that is too " +
-      "large when it is ready is replaced ever more slowly.",
+      "large when it is ready is replaced ever more slowly. Linux only.",
     counterparts: { granian: "--workers-max-rss", uwsgi: "--reload-on-rss" },
   },
   maxWorkerMemoryBytesHard: {
@@ -825,7 +825,7 @@ export const OPTIONS = {
     summary: "memory beyond which a worker is killed",
     why:
       "For the one that grows faster than its requests end: better one worker than whatever " +
-      "the kernel chooses when the machine is out of memory.",
+      "the kernel chooses when the machine is out of memory. Linux only.",
     counterparts: { uwsgi: "--evil-reload-on-rss" },
   },
   reloadOverlap: {
@@ -918,8 +918,8 @@ export const OPTIONS = {
     reload: "live",
     summary: "bind each worker to one core",
     why:
-      "Spreads the workers of a generation over the cores that the server may use. Off, as the " +
-      "kernel mostly knows better; it helps where caches count. Linux only.",
+      "Spreads the workers over the cores that the server may use; who takes a worker's place " +
+      "has its core. Off, as the kernel mostly knows better; it helps where caches count. Linux only.",
     counterparts: { uwsgi: "--cpu-affinity" },
   },
   nice: {

@@ -1,5 +1,6 @@
 /** What the settings of workers ask of each other (see rules.ts). Pure. */
 import type { Config } from "./config.ts";
+import { publicName } from "./config.ts";
 import { quote } from "./problem.ts";
 import { from } from "./tls-rules.ts";
 import type { Case, Rule } from "./tls-rules.ts";
@@ -66,9 +67,21 @@ const NEEDS = [
   ["workerIdleMs", "maxWorkers", "worker-idle has no effect without --min-workers, --max-workers"],
 ] as const;
 
-export function workerNotes({ config, sources }: Case): string[] {
+/** What macOS has no means for; not refused, as files are shared between machines. */
+const LINUX_ONLY = ["cpuAffinity", "maxWorkerMemoryBytes", "maxWorkerMemoryBytesHard"] as const;
+
+export function workerNotes(
+  { config, sources }: Case,
+  system: string = process.platform,
+): string[] {
   const idle = NEEDS.filter(([key, other]) => sources[key].kind === "flag" && config[other] === 0);
-  return idle.map(([, , note]) => note);
+  const lacking = LINUX_ONLY.filter((key) => system !== "linux" && Boolean(config[key]));
+  return [
+    ...idle.map(([, , note]) => note),
+    ...lacking.map(
+      (key) => `${publicName(key)} ${from(sources, key)} has no effect: it needs Linux`,
+    ),
+  ];
 }
 
 /** Where their number follows the load, it begins between the bounds. */

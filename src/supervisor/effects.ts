@@ -24,7 +24,7 @@ export function carryOut(effect: WorkerEffect, tools: EffectTools): void {
   const { edges, generations, processes, notices } = tools;
   switch (effect.do) {
     case "fork":
-      return generations.fork(effect.generation, effect.worker);
+      return generations.fork(effect);
     case "drain":
       notices.leaves(effect.worker);
       return edges.drain(effect.worker, tools.drainMs);

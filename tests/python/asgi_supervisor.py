@@ -102,8 +102,8 @@ class Supervisor:
         self._peers.append(Peer(sock))
         return self._peers[-1]
 
-    def fork(self, number: int = 1) -> FakeWorker:
-        self.zygote.send(t="fork", worker=number, name=f"worker-{number}")
+    def fork(self, number: int = 1, slot: int = 0) -> FakeWorker:
+        self.zygote.send(t="fork", worker=number, slot=slot, name=f"worker-{number}")
         forked = self.zygote.until("forked")
         assert forked["worker"] == number
         return FakeWorker(self, forked["pid"], number)

@@ -6,7 +6,13 @@ import type { WorkerAction, WorkerLimits, WorkerState } from "./lifecycle.ts";
 export type RecycleReason = "requests" | "lifetime" | "memory" | "late" | "asked" | "reload";
 
 export type FleetEffect =
-  | { readonly do: "fork"; readonly worker: number; readonly generation: number }
+  /** `slot`: the number of the one that the worker fills, or is to. */
+  | {
+      readonly do: "fork";
+      readonly worker: number;
+      readonly generation: number;
+      readonly slot: number;
+    }
   | { readonly do: WorkerAction; readonly worker: number }
   /** The first generation is up, or as much of it as can be. */
   | { readonly do: "serving" }
@@ -81,6 +87,8 @@ export interface Worker {
 }
 
 export interface Slot {
+  /** From 0, no two have the same: who takes a worker's place takes its core, where workers are bound to cores. */
+  number: number;
   /** The one that serves, or is to. */
   worker: Worker | null;
   /** The one that is to take its place. */
@@ -92,8 +100,12 @@ export interface Slot {
   wear: number;
 }
 
-export function makeSlots(count: number): Slot[] {
-  return Array.from({ length: Math.max(0, count) }, () => {
-    return { worker: null, successor: null, failures: 0, retryAt: null, wear: 0 };
+/** Beside others, whose numbers they leave out. */
+export function makeSlots(count: number, others: readonly Slot[] = []): Slot[] {
+  const taken = new Set(others.map(({ number }) => number));
+  const free = Array.from({ length: others.length + Math.max(0, count) }, (_, at) => at);
+  const numbers = free.filter((number) => !taken.has(number)).slice(0, Math.max(0, count));
+  return numbers.map((number) => {
+    return { number, worker: null, successor: null, failures: 0, retryAt: null, wear: 0 };
   });
 }

@@ -6,7 +6,6 @@
  * that fails before leaves the old one as it is; a worker leaves for another one only when that one
  * is ready and an edge has it; the first generation is never retried before it has been ready.
  */
-import { makeSlots } from "./crew.ts";
 import type { FleetEffect, FleetOptions, Phase, WorkerView } from "./crew.ts";
 import type { RecycleReason, Slot, Worker } from "./crew.ts";
 import { NEVER_READY } from "../failure.ts";
@@ -103,7 +102,7 @@ export class Fleet {
       this.#pending = generation;
       this.#pendingCount = count;
       this.#pendingTarget = count;
-      this.#roster.slots.push(...makeSlots(count - this.#roster.slots.length));
+      this.#roster.renew(count);
     });
   }
 

@@ -60,7 +60,14 @@ export class Roster {
 
   /** The slots that go must be empty by now. */
   resize(count: number): void {
-    this.slots = [...this.slots.slice(0, count), ...makeSlots(count - this.slots.length)];
+    const kept = this.slots.slice(0, count);
+    this.slots = [...kept, ...makeSlots(count - kept.length, kept)];
+  }
+
+  /** At least so many, for a new generation. It fills the first ones: their numbers have no gap, whichever slots have gone. */
+  renew(count: number): void {
+    this.slots.push(...makeSlots(count - this.slots.length, this.slots));
+    for (const [at, slot] of this.slots.entries()) slot.number = at;
   }
 
   /** Their workers are no longer of any slot. */
@@ -100,7 +107,7 @@ export class Roster {
       failure: null,
     };
     this.workers.set(worker.id, worker);
-    this.push({ do: "fork", worker: worker.id, generation });
+    this.push({ do: "fork", worker: worker.id, generation, slot: slot.number });
     return worker;
   }
 

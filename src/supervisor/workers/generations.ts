@@ -20,6 +20,12 @@ export interface Launch {
   readonly settings: string;
 }
 
+export interface Birth {
+  readonly generation: number;
+  readonly worker: number;
+  readonly slot: number;
+}
+
 export interface GenerationsOptions {
   readonly entry: string;
   line(text: string): void;
@@ -55,7 +61,8 @@ export class Generations {
     if (zygote !== undefined && !zygote.over) this.#byGeneration.set(to, zygote);
   }
 
-  fork(generation: number, worker: number): void {
+  /** `slot`: the place that the worker takes, by which it gets its core. */
+  fork({ generation, worker, slot }: Birth): void {
     const launch = this.#launches.get(generation);
     if (launch === undefined) return;
     let zygote = this.#byGeneration.get(generation);
@@ -70,7 +77,7 @@ export class Generations {
       this.#byGeneration.set(generation, zygote);
     }
     this.#parents.set(worker, zygote);
-    zygote.fork(worker);
+    zygote.fork(worker, slot);
   }
 
   /** A zygote has connected; false: it is none of ours. */

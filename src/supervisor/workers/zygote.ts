@@ -65,8 +65,8 @@ export class Zygote {
     this.#waiting = [];
   }
 
-  fork(worker: number): void {
-    this.#send({ t: "fork", worker, name: `worker-${worker}` });
+  fork(worker: number, slot: number): void {
+    this.#send({ t: "fork", worker, slot, name: `worker-${worker}` });
   }
 
   /** It ends when its workers have. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { parseOverlap } from "../../../src/config/worker-rules.ts";
-import { bad, good } from "./support.ts";
+import { parseOverlap, workerNotes } from "../../../src/config/worker-rules.ts";
+import { bad, good, toml } from "./support.ts";
 
 describe("settings of workers that contradict each other", () => {
   test.each([
@@ -31,6 +31,18 @@ describe("settings of workers that contradict each other", () => {
   test("what has no effect is said", () => {
     expect(good(["--max-requests-jitter", "5"]).notes.join()).toContain("without --max-requests");
     expect(good(["--max-requests", "5", "--max-requests-jitter", "5"]).notes).toEqual([]);
+  });
+
+  test("what needs Linux is said elsewhere, wherever it was written", () => {
+    const argv = ["--cpu-affinity", "--max-worker-memory", "1g"];
+    const given = good(argv, toml('max-worker-memory-hard = "2g"\n'));
+    expect(workerNotes(given, "linux")).toEqual([]);
+    expect(workerNotes(given, "darwin")).toEqual([
+      "cpu-affinity (from --cpu-affinity) has no effect: it needs Linux",
+      "max-worker-memory (from --max-worker-memory) has no effect: it needs Linux",
+      "max-worker-memory-hard (from keelback.toml line 1) has no effect: it needs Linux",
+    ]);
+    expect(workerNotes(good([]), "darwin")).toEqual([]);
   });
 });
 

@@ -28,6 +28,45 @@ function serving(options: Partial<FleetOptions> = {}): Fleet {
   return fleet;
 }
 
+function slotsOf(effects: readonly FleetEffect[]): number[] {
+  return effects.flatMap((effect) => (effect.do === "fork" ? [effect.slot] : []));
+}
+
+describe("the number of a slot", () => {
+  test("is that of whoever takes a worker's place", () => {
+    const fleet = makeFleet();
+    expect(slotsOf(fleet.start(1, 0))).toEqual([0, 1]);
+    for (const worker of [1, 2]) {
+      fleet.event(worker, "forked", 1);
+      fleet.event(worker, "ready", 2);
+    }
+    expect(slotsOf(fleet.recycle(2, "asked", 3))).toEqual([1]);
+    fleet.event(1, "gone", 4);
+    expect(slotsOf(fleet.tick(fleet.deadline()))).toEqual([0]);
+    expect(slotsOf(fleet.reload(2, 5000))).toEqual([0, 1]);
+  });
+
+  test("that has become free is given again", () => {
+    const fleet = serving();
+    expect(slotsOf(fleet.scale(3, 10))).toEqual([2]);
+    fleet.event(1, "gone", 11);
+    // The slot without a worker goes.
+    expect(slotsOf(fleet.scale(2, 12))).toEqual([]);
+    expect(slotsOf(fleet.scale(4, 13))).toEqual([0, 3]);
+  });
+
+  test("leaves no gap in a new generation", () => {
+    const fleet = serving();
+    fleet.scale(3, 10);
+    fleet.event(3, "ready", 10);
+    fleet.linked(3, true, 10);
+    fleet.event(1, "gone", 11);
+    fleet.scale(2, 12);
+    expect(slotsOf(fleet.reload(2, 13))).toEqual([0, 1]);
+    expect(slotsOf(fleet.reload(3, 14, { count: 4, limits: LIMITS }))).toEqual([0, 1, 2, 3]);
+  });
+});
+
 describe("start", () => {
   test("serving is said once, when every worker is ready", () => {
     const fleet = makeFleet();
