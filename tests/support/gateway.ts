@@ -1,6 +1,11 @@
 /** Requests as web servers write them in uwsgi, SCGI and FastCGI. */
 
-type Variables = Readonly<Record<string, string>>;
+/** Pairs, where a name repeats. */
+type Variables = Readonly<Record<string, string>> | readonly (readonly [string, string])[];
+
+function pairsOf(variables: Variables): readonly (readonly [string, string])[] {
+  return Array.isArray(variables) ? variables : Object.entries(variables);
+}
 
 export function uwsgi(variables: Variables): Buffer {
   const short = (text: string): Buffer => {
@@ -8,12 +13,12 @@ export function uwsgi(variables: Variables): Buffer {
     length.writeUInt16LE(text.length);
     return Buffer.concat([length, Buffer.from(text, "latin1")]);
   };
-  const packet = Buffer.concat(Object.entries(variables).flat().map(short));
+  const packet = Buffer.concat(pairsOf(variables).flat().map(short));
   return Buffer.concat([Buffer.from([0, packet.length & 0xff, packet.length >> 8, 0]), packet]);
 }
 
 export function scgi(variables: Variables): Buffer {
-  const text = Object.entries(variables)
+  const text = pairsOf(variables)
     .map(([name, value]) => `${name}\0${value}\0`)
     .join("");
   return Buffer.from(`${text.length}:${text},`, "latin1");
@@ -40,7 +45,7 @@ export function fastcgiPairs(variables: Variables): Buffer {
     return long;
   };
   return Buffer.concat(
-    Object.entries(variables).flatMap(([name, value]) => {
+    pairsOf(variables).flatMap(([name, value]) => {
       return [length(name), length(value), Buffer.from(name + value, "latin1")];
     }),
   );

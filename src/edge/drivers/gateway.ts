@@ -8,6 +8,7 @@ import { GatewayError, type GatewayEvent, type GatewayReader } from "../../proto
 import { gatewayRequest } from "../../proto/gateway/request.ts";
 import { ScgiReader } from "../../proto/gateway/scgi.ts";
 import { UwsgiReader } from "../../proto/gateway/uwsgi.ts";
+import type { Variables } from "../../proto/gateway/variables.ts";
 import type { ClientSocket } from "../client-socket.ts";
 import type { ClientConnection, SocketEvents } from "../connection.ts";
 import type { EdgeContext } from "../context.ts";
@@ -91,14 +92,14 @@ export class GatewayConnection implements SocketEvents {
     }
   }
 
-  #head(variables: ReadonlyMap<string, string>): void {
+  #head(variables: Variables): void {
     const request = gatewayRequest(variables);
     if ("complaint" in request) {
       this.#refused(request.complaint);
       this.#facade.write(errorResponse("gateway-request-invalid", true, true));
       return this.#facade.shutdown();
     }
-    this.#left = Number(variables.get("CONTENT_LENGTH") ?? 0);
+    this.#left = Number(variables.get("CONTENT_LENGTH"));
     this.#facade.peer = request.peer;
     this.#inner.data(request.head);
   }

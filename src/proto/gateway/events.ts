@@ -3,9 +3,10 @@
  * body. Sans-IO: bytes go in by `feed`, events come out.
  */
 
+import type { Variables } from "./variables.ts";
+
 export type GatewayEvent =
-  /** Names and values as latin1 text, in the order they came. */
-  | { readonly t: "head"; readonly variables: ReadonlyMap<string, string> }
+  | { readonly t: "head"; readonly variables: Variables }
   /** A part of the body; a view of what was fed. */
   | { readonly t: "body"; readonly data: Buffer }
   /** The body is over. Only FastCGI says so: the others have CONTENT_LENGTH alone. */

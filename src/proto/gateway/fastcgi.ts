@@ -11,6 +11,7 @@ import {
   type GatewayReader,
   VARIABLES_BYTES_MAX,
 } from "./events.ts";
+import { Variables } from "./variables.ts";
 
 const HEADER_BYTES = 8;
 const VERSION = 1;
@@ -24,6 +25,8 @@ const GET_VALUES = 9;
 const GET_VALUES_RESULT = 10;
 const UNKNOWN_TYPE = 11;
 
+/** The one question about the server that is answered: whether requests may overlap on a connection. */
+const MULTIPLEXES = "FCGI_MPXS_CONNS";
 const RESPONDER = 1;
 const KEEP_CONN = 1;
 const REQUEST_COMPLETE = 0;
@@ -124,7 +127,8 @@ export class FastcgiReader implements GatewayReader {
       throw new GatewayError(`more than ${VARIABLES_BYTES_MAX} bytes of variables are too many`);
     }
     this.#headRead = true;
-    const variables = readPairs(Buffer.concat(this.#params));
+    const variables = new Variables();
+    for (const [name, value] of readPairs(Buffer.concat(this.#params))) variables.add(name, value);
     this.#params = [];
     return { t: "head", variables };
   }
@@ -136,9 +140,8 @@ function management(type: number, content: Buffer): GatewayEvent {
     const body = Buffer.from([type, 0, 0, 0, 0, 0, 0, 0]);
     return { t: "reply", data: Buffer.concat([header(UNKNOWN_TYPE, 0, body.length), body]) };
   }
-  const asked = readPairs(content);
-  const known = [...asked.keys()].filter((name) => name === "FCGI_MPXS_CONNS");
-  const body = Buffer.concat(known.map((name) => pair(name, "0")));
+  const asked = readPairs(content).some(([name]) => name === MULTIPLEXES);
+  const body = asked ? pair(MULTIPLEXES, "0") : Buffer.alloc(0);
   return { t: "reply", data: Buffer.concat([header(GET_VALUES_RESULT, 0, body.length), body]) };
 }
 
@@ -161,8 +164,8 @@ function pair(name: string, value: string): Buffer {
   return Buffer.from([name.length, value.length, ...Buffer.from(name + value, "latin1")]);
 }
 
-function readPairs(content: Buffer): Map<string, string> {
-  const variables = new Map<string, string>();
+function readPairs(content: Buffer): [string, string][] {
+  const pairs: [string, string][] = [];
   let at = 0;
   const need = (count: number): number => {
     if (at + count > content.length) throw new GatewayError("the variables end within one");
@@ -180,10 +183,7 @@ function readPairs(content: Buffer): Map<string, string> {
     const valueLength = length();
     const start = need(nameLength);
     const middle = need(valueLength);
-    variables.set(
-      content.toString("latin1", start, middle),
-      content.toString("latin1", middle, at),
-    );
+    pairs.push([content.toString("latin1", start, middle), content.toString("latin1", middle, at)]);
   }
-  return variables;
+  return pairs;
 }

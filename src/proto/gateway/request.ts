@@ -3,6 +3,8 @@
  * whatever way it came. HTTP/1.0, because the protocols end a response with the connection and know neither chunks nor 1xx.
  */
 
+import { isField, type Variables } from "./variables.ts";
+
 /** Who is at the two ends, as the web server saw them; ports are 0 where it does not say. */
 export interface GatewayPeer {
   readonly remoteAddress: string;
@@ -27,6 +29,9 @@ const DROPPED: ReadonlySet<string> = new Set([
   ...["HTTP_EXPECT", "HTTP_PROXY", "HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_TRAILER"],
 ]);
 
+/** Dropped, too, but over HTTP/1.1 a second one makes a request invalid: somebody may have gone by the other one. */
+const SINGLE = ["HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_TRANSFER_ENCODING"];
+
 /** Made from the head by the worker, or from the peer by the edge. */
 const OWN: ReadonlySet<string> = new Set([
   ...["REQUEST_METHOD", "REQUEST_URI", "PATH_INFO", "QUERY_STRING", "SCRIPT_NAME"],
@@ -34,9 +39,9 @@ const OWN: ReadonlySet<string> = new Set([
   ...["CONTENT_TYPE", "CONTENT_LENGTH", "REQUEST_SCHEME", "HTTPS", "SCGI", "GATEWAY_INTERFACE"],
 ]);
 
-export function gatewayRequest(variables: ReadonlyMap<string, string>): GatewayRequest {
-  const read = (name: string): string => variables.get(name) ?? "";
-  for (const [name, value] of variables) {
+export function gatewayRequest(variables: Variables): GatewayRequest {
+  const read = (name: string): string => variables.get(name);
+  for (const [name, value] of variables.pairs) {
     // eslint-disable-next-line no-control-regex -- they are what is looked for
     if (/[\r\n\0]/.test(value) || !/^[!-~]+$/.test(name)) {
       return { complaint: `the variable ${JSON.stringify(name)} holds a control character` };
@@ -47,14 +52,17 @@ export function gatewayRequest(variables: ReadonlyMap<string, string>): GatewayR
   if (read("HTTP_TRANSFER_ENCODING") !== "" && read("CONTENT_LENGTH") === "") {
     return { complaint: "the body has no CONTENT_LENGTH (the web server must buffer it)" };
   }
+  const twice = SINGLE.find((name) => variables.repeats(name));
+  if (twice !== undefined) return { complaint: `there is more than one ${twice}` };
   const lines = [`${method} ${targetOf(variables)} HTTP/1.0`];
   if (read("CONTENT_TYPE") !== "") lines.push(`Content-Type: ${read("CONTENT_TYPE")}`);
   if (read("CONTENT_LENGTH") !== "") lines.push(`Content-Length: ${read("CONTENT_LENGTH")}`);
   const extra: [string, string][] = [];
-  for (const [name, value] of variables) {
-    if (!name.startsWith("HTTP_")) {
+  for (const [name, value] of variables.pairs) {
+    if (!isField(name)) {
       if (!OWN.has(name)) extra.push([name, value]);
     } else if (!DROPPED.has(name)) {
+      // Repeated ones, too: the parser joins them, or refuses a second Host.
       lines.push(`${name.slice(5).replaceAll("_", "-")}: ${value}`);
     }
   }
@@ -63,19 +71,19 @@ export function gatewayRequest(variables: ReadonlyMap<string, string>): GatewayR
 }
 
 /** As the client wrote it, below the mount; put together where the web server does not say. */
-function targetOf(variables: ReadonlyMap<string, string>): string {
-  const uri = variables.get("REQUEST_URI") ?? "";
+function targetOf(variables: Variables): string {
+  const uri = variables.get("REQUEST_URI");
   const mount = mountOf(variables);
   if (uri !== "" && mount === "") return uri;
   const below = uri.startsWith(mount) ? uri.slice(mount.length) : "";
   if (/^[/?]/.test(below)) return below.startsWith("/") ? below : `/${below}`;
-  const path = variables.get("PATH_INFO") ?? "";
-  const query = variables.get("QUERY_STRING") ?? "";
+  const path = variables.get("PATH_INFO");
+  const query = variables.get("QUERY_STRING");
   return (quotePath(path) || "/") + (query === "" ? "" : `?${query}`);
 }
 
-function mountOf(variables: ReadonlyMap<string, string>): string {
-  return (variables.get("SCRIPT_NAME") ?? "").replace(/\/+$/, "");
+function mountOf(variables: Variables): string {
+  return variables.get("SCRIPT_NAME").replace(/\/+$/, "");
 }
 
 /** Percent-encodes what a path may not hold (RFC 3986 section 3.3). */

@@ -10,6 +10,7 @@ import {
   type GatewayReader,
   VARIABLES_BYTES_MAX,
 } from "./events.ts";
+import { Variables } from "./variables.ts";
 
 const COLON = 0x3a;
 const COMMA = 0x2c;
@@ -46,16 +47,13 @@ export class ScgiReader implements GatewayReader {
   }
 }
 
-function readVariables(packet: Buffer): Map<string, string> {
+function readVariables(packet: Buffer): Variables {
   const words = packet.toString("latin1").split("\0");
   if (words.pop() !== "" || words.length % 2 !== 0) {
     throw new GatewayError("the variables are not pairs that end with NUL");
   }
-  const variables = new Map<string, string>();
-  for (let i = 0; i < words.length; i += 2) {
-    if (variables.has(words[i]!)) throw new GatewayError(`the variable ${words[i]} came twice`);
-    variables.set(words[i]!, words[i + 1]!);
-  }
+  const variables = new Variables();
+  for (let i = 0; i < words.length; i += 2) variables.add(words[i]!, words[i + 1]!);
   if (variables.get("SCGI") !== "1") throw new GatewayError("the variable SCGI is not 1");
   return variables;
 }

@@ -4,6 +4,7 @@
  *     modifier1 u8 = 0 | size u16 little-endian | modifier2 u8 | (length u16, name, length u16, value)*
  */
 import { Gathered, GatewayError, type GatewayEvent, type GatewayReader } from "./events.ts";
+import { Variables } from "./variables.ts";
 
 const HEADER_BYTES = 4;
 /** Modifier of a request for a WSGI app; others mean signals, caches, spoolers, ... */
@@ -31,8 +32,8 @@ export class UwsgiReader implements GatewayReader {
   }
 }
 
-function readVariables(packet: Buffer): Map<string, string> {
-  const variables = new Map<string, string>();
+function readVariables(packet: Buffer): Variables {
+  const variables = new Variables();
   let at = 0;
   const text = (): string => {
     const start = at + 2;
@@ -41,6 +42,6 @@ function readVariables(packet: Buffer): Map<string, string> {
     at = end;
     return packet.toString("latin1", start, end);
   };
-  while (at < packet.length) variables.set(text(), text());
+  while (at < packet.length) variables.add(text(), text());
   return variables;
 }

@@ -18,6 +18,7 @@ NAMES = (
     "SERVER_NAME",
     "SERVER_PORT",
     "HTTP_HOST",
+    "HTTP_COOKIE",
     "HTTP_X_PROBE",
     "HTTP_PROXY",
     "REMOTE_USER",

@@ -17,18 +17,34 @@ const PARAMS = `
 const PROTOCOLS = ["uwsgi", "scgi", "fastcgi"] as const;
 type Protocol = (typeof PROTOCOLS)[number];
 
+function paramsFor(protocol: Protocol): string {
+  const lines = PARAMS.trim().split(/;\s*/);
+  return lines.flatMap((line) => (line === "" ? [] : [`${protocol}_param ${line};`])).join(" ");
+}
+
 /** A location's directives. */
 function passTo(protocol: Protocol, socket: string, more: string = ""): string {
-  const params = PARAMS.trim()
-    .split(/;\s*/)
-    .filter((line) => line !== "")
-    .map((line) => `${protocol}_param ${line};`);
   // nginx itself says how long the body is, as SCGI wants it: first.
   const own =
     protocol === "scgi"
       ? "scgi_param SCGI 1;"
       : `${protocol}_param CONTENT_LENGTH $content_length;`;
-  return `${params.join(" ")} ${own} ${protocol}_pass unix:${socket}; ${more}`;
+  return `${paramsFor(protocol)} ${own} ${protocol}_pass unix:${socket}; ${more}`;
+}
+
+type Pairs = readonly (readonly [string, string])[];
+const GET: Pairs = [
+  ["REQUEST_METHOD", "GET"],
+  ["REQUEST_URI", "/"],
+];
+
+/** A request without a body, past nginx. */
+function bytesOf(protocol: Protocol, pairs: Pairs): Buffer {
+  if (protocol === "uwsgi") return uwsgi(pairs);
+  if (protocol === "scgi") return scgi([["CONTENT_LENGTH", "0"], ["SCGI", "1"], ...pairs]);
+  const begin = record(1, 1, Buffer.from([0, 1, 0, 0, 0, 0, 0, 0]));
+  const end = record(4, 1, Buffer.alloc(0));
+  return Buffer.concat([begin, record(4, 1, fastcgiPairs(pairs)), end]);
 }
 
 interface Site extends AsyncDisposable {
@@ -45,6 +61,7 @@ async function site(protocol: Protocol, app: string = "app:wsgi", more = ""): Pr
   const env = { PYTHONDONTWRITEBYTECODE: "1" };
   const server = await startServer({ app, cwd: HERE, bind, env, args: ["--workers", "1"] });
   const locations = `location / { ${passTo(protocol, socket, more)} }
+    location /twice/ { ${passTo(protocol, socket, more + paramsFor(protocol))} }
     location /shop/ { ${protocol}_param SCRIPT_NAME /shop; ${passTo(protocol, socket, more)} }`;
   const nginx = await Front.nginx((at) => {
     const names = "server_name example.org; client_max_body_size 64m;";
@@ -112,6 +129,37 @@ describe.skipIf(nginxMissing).each(PROTOCOLS)(
       expect(seen).toMatchObject({ SCRIPT_NAME: "/shop", PATH_INFO: "/cart", QUERY_STRING: "x" });
     });
 
+    test("repeated headers are joined, as over HTTP/1.1", async () => {
+      await using own = await site(protocol);
+      const repeated = ["X-Probe: 1", "Cookie: a=1", "X-Probe: 2", "Cookie: b=2", "X-Probe: 1"];
+      const headers = ["Host: example.org", ...repeated];
+      const seen = JSON.parse((await ask(own.nginx.socket, "/x", { headers })).body);
+      expect(seen).toMatchObject({ HTTP_X_PROBE: "1, 2, 1", HTTP_COOKIE: "a=1; b=2" });
+    });
+
+    test("a repeated header that must not be is refused", async () => {
+      await using own = await site(protocol);
+      const types = ["Content-Type: text/x", "Content-Type: text/y"];
+      const question = { method: "POST", headers: ["Host: x", ...types], body: "b" };
+      expect((await ask(own.nginx.socket, "/x", question)).status).toBe(400);
+      // nginx refuses a second Host itself.
+      await using client = await RawClient.connect(own.socket);
+      const bytes = bytesOf(protocol, [...GET, ["HTTP_HOST", "x"], ["HTTP_HOST", "y"]]);
+      await client.send(bytes);
+      expect(await untilCut(client)).toMatch(/^.{0,8}(HTTP\/1.1 |Status: )400 Bad Request/s);
+      await own.server.waitForLine(/refused \[host-duplicate\]/);
+    });
+
+    test("a parameter that comes twice counts once, one with two values ends it", async () => {
+      await using own = await site(protocol);
+      const seen = JSON.parse((await ask(own.nginx.socket, "/twice/x")).body);
+      expect(seen).toMatchObject({ PATH_INFO: "/twice/x", REMOTE_ADDR: "203.0.113.9" });
+      await using client = await RawClient.connect(own.socket);
+      await client.send(bytesOf(protocol, [...GET, ["REMOTE_ADDR", "a"], ["REMOTE_ADDR", "b"]]));
+      expect(await untilCut(client)).toBe("");
+      await own.server.waitForLine(/\(the variable "REMOTE_ADDR" came with two values\)/);
+    });
+
     test("large responses, HEAD, 204, a failing app, and one that is cut", async () => {
       await using own = await site(protocol);
       const { socket } = own.nginx;
@@ -143,18 +191,8 @@ describe.skipIf(nginxMissing).each(PROTOCOLS)(
 
     test("a variable that would add a header is refused", async () => {
       await using own = await site(protocol);
-      const evil = { REQUEST_METHOD: "GET", REQUEST_URI: "/", HTTP_A: "1\r\nX-Probe: 2" };
-      const bytes = {
-        uwsgi: () => uwsgi(evil),
-        scgi: () => scgi({ CONTENT_LENGTH: "0", SCGI: "1", ...evil }),
-        fastcgi: () => {
-          const begin = record(1, 1, Buffer.from([0, 1, 0, 0, 0, 0, 0, 0]));
-          const end = record(4, 1, Buffer.alloc(0));
-          return Buffer.concat([begin, record(4, 1, fastcgiPairs(evil)), end]);
-        },
-      }[protocol]();
       await using client = await RawClient.connect(own.socket);
-      await client.send(bytes);
+      await client.send(bytesOf(protocol, [...GET, ["HTTP_A", "1\r\nX-Probe: 2"]]));
       expect(await untilCut(client)).toMatch(/^.{0,8}(HTTP\/1.1 |Status: )400 Bad Request/s);
     });
   },

@@ -1,6 +1,7 @@
 /** From a web server's variables to the head of a request. */
 import { describe, expect, test } from "bun:test";
 import { gatewayRequest } from "../../../../src/proto/gateway/request.ts";
+import { Variables } from "../../../../src/proto/gateway/variables.ts";
 
 /** What nginx sends with its uwsgi_params. */
 const NGINX = {
@@ -27,7 +28,13 @@ const NGINX = {
 };
 
 function request(variables: Record<string, string>): ReturnType<typeof gatewayRequest> {
-  return gatewayRequest(new Map(Object.entries(variables)));
+  return requestOf(Object.entries(variables));
+}
+
+function requestOf(pairs: [string, string][]): ReturnType<typeof gatewayRequest> {
+  const all = new Variables();
+  for (const [name, value] of pairs) all.add(name, value);
+  return gatewayRequest(all);
 }
 
 function headOf(variables: Record<string, string>): string {
@@ -83,6 +90,35 @@ describe("a request head", () => {
     expect(headOf({ ...mount, REQUEST_URI: "/shop?q" })).toStartWith("GET /?q HTTP/1.0");
     expect(headOf({ ...mount, REQUEST_URI: "/shopping" })).toStartWith("GET /x%20y HTTP/1.0");
   });
+
+  test("a repeated header line stays one, for the parser to judge", () => {
+    const made = requestOf([
+      ["REQUEST_METHOD", "GET"],
+      ["HTTP_COOKIE", "a=1"],
+      ["HTTP_HOST", "x"],
+      ["HTTP_COOKIE", "b=2"],
+      ["HTTP_HOST", "y"],
+    ]);
+    if ("complaint" in made) throw new Error(made.complaint);
+    expect(made.head.toString("latin1").split("\r\n").slice(1)).toEqual([
+      ...["COOKIE: a=1", "HOST: x", "COOKIE: b=2", "HOST: y", "", ""],
+    ]);
+  });
+
+  test.each(["HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_TRANSFER_ENCODING"])(
+    "a second %s is refused, though none reaches the app",
+    (name) => {
+      const pairs: [string, string][] = [
+        ["REQUEST_METHOD", "POST"],
+        ["CONTENT_LENGTH", "4"],
+        [name, "4"],
+      ];
+      expect(requestOf(pairs)).toHaveProperty("head");
+      expect(requestOf([...pairs, [name, "4"]])).toEqual({
+        complaint: `there is more than one ${name}`,
+      });
+    },
+  );
 
   test.each([
     [{ REQUEST_METHOD: "GET", REQUEST_URI: "/ HTTP/1.1\r\nX: y" }, /"REQUEST_URI" holds a control/],
