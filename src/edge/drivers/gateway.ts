@@ -54,6 +54,7 @@ export class GatewayConnection implements SocketEvents {
       if (!(error instanceof GatewayError)) throw error;
       return this.#broken(error.message);
     }
+    if (events.length === 0 && this.#reader.begun) this.#inner.headBegun();
     for (const event of events) {
       if (this.#gone) return;
       this.#take(event);
@@ -129,7 +130,7 @@ export class GatewayConnection implements SocketEvents {
     const before = this.#inner;
     const facade = this.#makeFacade();
     this.#facade = facade;
-    this.#inner = new H1Connection(this.#ctx, facade, this.#unixPath);
+    this.#inner = new H1Connection(this.#ctx, facade, this.#unixPath, true);
     before.closed();
   }
 }

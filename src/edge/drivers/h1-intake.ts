@@ -107,6 +107,14 @@ export abstract class H1Intake extends H1Exchange {
     else this.socket.resume();
   }
 
+  /** The first bytes of a head are there. On a new connection its time has run from the start. */
+  headBegun(): void {
+    if (this.phase === Phase.NEW) this.phase = Phase.HEAD;
+    else if (this.phase === Phase.IDLE) {
+      this.wait(Phase.HEAD, this.ctx.settings.headerTimeoutMs);
+    }
+  }
+
   /** Bytes from the client, for the engine now or later. */
   protected take(chunk: Buffer): void {
     if (this.bodyBlocked) {

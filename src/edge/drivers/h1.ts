@@ -39,12 +39,14 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
   /** Bytes thrown away after our FIN. */
   #discarded = 0;
 
-  constructor(ctx: EdgeContext, socket: ClientSocket, unixPath: string) {
+  /** `kept`: of a web server in front, for its next request; it is closed only to make room. */
+  constructor(ctx: EdgeContext, socket: ClientSocket, unixPath: string, kept: boolean = false) {
     super(ctx, socket, unixPath);
     ctx.sweeper.add(this);
-    this.wait(Phase.NEW, ctx.settings.headerTimeoutMs);
+    if (kept) this.wait(Phase.IDLE, 0);
+    else this.wait(Phase.NEW, ctx.settings.headerTimeoutMs);
     ctx.counts.connections += 1;
-    ctx.counts.accepted += 1;
+    if (!kept) ctx.counts.accepted += 1;
   }
 
   // The socket's events
@@ -217,16 +219,8 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
         this.pause(reader.buffered() > PIPELINE_BYTES_MAX);
         return false;
       default:
-        if (reader.headPending()) this.#headBegun();
+        if (reader.headPending()) this.headBegun();
         return false;
-    }
-  }
-
-  /** The first bytes of a head are there. On a new connection its time has run from the start. */
-  #headBegun(): void {
-    if (this.phase === Phase.NEW) this.phase = Phase.HEAD;
-    else if (this.phase === Phase.IDLE) {
-      this.wait(Phase.HEAD, this.ctx.settings.headerTimeoutMs);
     }
   }
 

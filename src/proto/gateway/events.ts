@@ -19,6 +19,8 @@ export type GatewayEvent =
 export interface GatewayReader {
   /** Throws GatewayError: nothing that follows can be understood. */
   feed(chunk: Buffer): readonly GatewayEvent[];
+  /** The first bytes of a request have come. */
+  readonly begun: boolean;
 }
 
 /** What came is not the protocol. The message is a clause: `the packet ...`. */

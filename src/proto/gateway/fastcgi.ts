@@ -67,6 +67,11 @@ export class FastcgiReader implements GatewayReader {
     return this.#request !== 0;
   }
 
+  /** Not by what may still come of the last request, once that has been answered: it must not look like the next one. */
+  get begun(): boolean {
+    return this.busy || this.#gathered.bytes[1] === BEGIN_REQUEST;
+  }
+
   /** A part of the response, as records. */
   stdout(data: Buffer): Buffer {
     const pieces: Buffer[] = [];

@@ -20,6 +20,10 @@ export class ScgiReader implements GatewayReader {
   readonly #gathered = new Gathered();
   #headRead = false;
 
+  get begun(): boolean {
+    return this.#headRead || this.#gathered.length > 0;
+  }
+
   feed(chunk: Buffer): readonly GatewayEvent[] {
     if (this.#headRead) return [{ t: "body", data: chunk }];
     const gathered = this.#gathered;

@@ -14,6 +14,10 @@ export class UwsgiReader implements GatewayReader {
   readonly #gathered = new Gathered();
   #headRead = false;
 
+  get begun(): boolean {
+    return this.#headRead || this.#gathered.length > 0;
+  }
+
   feed(chunk: Buffer): readonly GatewayEvent[] {
     if (this.#headRead) return [{ t: "body", data: chunk }];
     const gathered = this.#gathered;

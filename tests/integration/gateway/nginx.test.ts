@@ -198,26 +198,45 @@ describe.skipIf(nginxMissing).each(PROTOCOLS)(
   },
 );
 
+/** FastCGI: the connection stays for the next one. */
+function keptRequest(path: string): Buffer {
+  const variables = { REQUEST_METHOD: "GET", REQUEST_URI: path, HTTP_HOST: "x" };
+  return Buffer.concat([
+    record(1, 1, Buffer.from([0, 1, 1, 0, 0, 0, 0, 0])),
+    record(4, 1, fastcgiPairs(variables)),
+    record(4, 1, Buffer.alloc(0)),
+    record(5, 1, Buffer.alloc(0)),
+  ]);
+}
+
+const END = record(3, 1, Buffer.alloc(8)).toString("latin1");
+
 describe("FastCGI connections are kept", () => {
+  test("until another one needs the room", async () => {
+    using place = new Place();
+    const socket = place.of("app.sock");
+    const bind = `fastcgi://unix:${socket}`;
+    const args = ["--connections", "1"];
+    await using server = await startServer({ app: "app:wsgi", cwd: HERE, bind, args });
+    await using kept = await RawClient.connect(socket);
+    await kept.send(keptRequest("/a"));
+    await kept.readUntil(END);
+    await using newcomer = await RawClient.connect(socket);
+    await eventually("the end of the kept one", () => kept.ended);
+    await newcomer.send(keptRequest("/b"));
+    expect(await newcomer.readUntil(END)).toContain("Status: 201 Made");
+    expect(server.output()).not.toContain("refused");
+  });
+
   test("for many requests", async () => {
     const place = new Place();
     const socket = place.of("app.sock");
     const bind = `fastcgi://unix:${socket}`;
     await using server = await startServer({ app: "app:wsgi", cwd: HERE, bind });
     const client = await RawClient.connect(socket);
-    const request = (path: string): Buffer => {
-      const variables = { REQUEST_METHOD: "GET", REQUEST_URI: path, HTTP_HOST: "x" };
-      return Buffer.concat([
-        record(1, 1, Buffer.from([0, 1, 1, 0, 0, 0, 0, 0])),
-        record(4, 1, fastcgiPairs(variables)),
-        record(4, 1, Buffer.alloc(0)),
-        record(5, 1, Buffer.alloc(0)),
-      ]);
-    };
-    const end = record(3, 1, Buffer.alloc(8)).toString("latin1");
     for (let i = 0; i < 20; i++) {
-      await client.send(request(`/${i}`));
-      const came = await client.readUntil(end);
+      await client.send(keptRequest(`/${i}`));
+      const came = await client.readUntil(END);
       expect(came.slice(8)).toStartWith("Status: 201 Made\r\n");
       expect(came).toContain(`"PATH_INFO": "/${i}"`);
     }

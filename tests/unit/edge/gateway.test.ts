@@ -1,5 +1,5 @@
 /** Connections of web servers that take a response in small pieces. */
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import type { ClientSocket } from "../../../src/edge/client-socket.ts";
 import { GatewayConnection } from "../../../src/edge/drivers/gateway.ts";
 import { Edge } from "../../../src/edge/edge.ts";
@@ -31,6 +31,7 @@ class Scene {
   closedAt: number | null = null;
   readonly requests: Exchange[] = [];
   readonly connection: GatewayConnection;
+  readonly edge: Edge;
   readonly #atOnce: number;
   #room: number;
 
@@ -39,12 +40,12 @@ class Scene {
     this.#atOnce = atOnce;
     this.#room = atOnce;
     const submit = (exchange: Exchange): void => void this.requests.push(exchange);
-    const edge = new Edge({
+    const edge = (this.edge = new Edge({
       settings: EDGE_SETTINGS,
       backend: { form: "cgi", submit, halfClosed() {} } as unknown as Backend,
       ...{ accessLog: null, tls: null },
       ...{ onTick: () => false, log() {} },
-    });
+    }));
     const close = (): void => void (this.closedAt ??= this.length);
     const socket = {
       write: (data: Buffer, start = 0, length = data.length - start) => {
@@ -71,6 +72,12 @@ class Scene {
     const whole = Buffer.concat([HEAD, BODY]);
     const flags = Flag.END | Flag.LENGTH;
     this.requests[number]!.onHead(200, flags, whole, 0, HEAD.length, whole.length);
+  }
+
+  /** So much time passes. */
+  pass(ms: number): void {
+    const { sweeper } = this.edge;
+    sweeper.tick(sweeper.now + ms + sweeper.tickMs);
   }
 
   /** Takes until nothing more comes. */
@@ -152,6 +159,64 @@ test.each([1000, 150_100, 1_000_000])(
     expect(scene.closedAt).toBeNull();
   },
 );
+
+describe("a connection that stays", () => {
+  const { headerTimeoutMs, keepAliveMs } = EDGE_SETTINGS;
+  const DAY_MS = 86_400_000;
+
+  async function kept(): Promise<Scene> {
+    const scene = new Scene(1_000_000);
+    scene.connection.data(request(1, true));
+    scene.answer(0);
+    await scene.takeAll();
+    return scene;
+  }
+
+  test.each([headerTimeoutMs, keepAliveMs, DAY_MS])(
+    "is not closed in the web server's face after %d ms",
+    async (ms) => {
+      using scene = await kept();
+      scene.pass(ms);
+      expect(scene.closedAt).toBeNull();
+      scene.connection.data(request(2, true));
+      scene.answer(1);
+      await scene.takeAll();
+      expect(scene.read().responses).toHaveLength(3);
+    },
+  );
+
+  test("is idle, but not when a request has begun to come", async () => {
+    using scene = await kept();
+    expect(scene.connection.member.idle).toBe(true);
+    scene.connection.data(record(STDIN, 1, Buffer.alloc(0)));
+    expect(scene.connection.member.idle).toBe(true);
+    scene.connection.data(request(2, true).subarray(0, 20));
+    expect(scene.connection.member.idle).toBe(false);
+  });
+
+  test("is one connection, however many requests it had", async () => {
+    using scene = await kept();
+    expect(scene.edge.counts).toMatchObject({ accepted: 1, connections: 1 });
+  });
+
+  test("waits no longer than any other for the rest of a head", async () => {
+    using scene = await kept();
+    scene.connection.data(request(2, true).subarray(0, 20));
+    scene.pass(headerTimeoutMs);
+    await scene.takeAll();
+    expect(scene.read().responses[1]).toStartWith("Status: 408 Request Timeout\r\n");
+  });
+});
+
+// Of a head that comes in pieces, the web server hears what went wrong.
+test("a first head that is late is answered with 408", async () => {
+  using scene = new Scene(1_000_000);
+  scene.connection.data(request(1, false).subarray(0, 20));
+  scene.pass(EDGE_SETTINGS.headerTimeoutMs);
+  await scene.takeAll();
+  expect(scene.read().responses[0]).toStartWith("Status: 408 Request Timeout\r\n");
+  expect(scene.closedAt).toBe(scene.length);
+});
 
 test("a question about the server is answered between records", async () => {
   using scene = new Scene(1000);
