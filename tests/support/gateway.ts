@@ -1,5 +1,8 @@
 /** Requests as web servers write them in uwsgi, SCGI and FastCGI. */
 
+export const PROTOCOLS = ["uwsgi", "scgi", "fastcgi"] as const;
+export type Protocol = (typeof PROTOCOLS)[number];
+
 /** Pairs, where a name repeats. */
 type Variables = Readonly<Record<string, string>> | readonly (readonly [string, string])[];
 
@@ -49,4 +52,17 @@ export function fastcgiPairs(variables: Variables): Buffer {
       return [length(name), length(value), Buffer.from(name + value, "latin1")];
     }),
   );
+}
+
+/** A whole request, with exactly these variables; over FastCGI the connection ends with it. */
+export function gatewayBytes(protocol: Protocol, variables: Variables, body: string = ""): Buffer {
+  if (protocol === "uwsgi") return Buffer.concat([uwsgi(variables), Buffer.from(body)]);
+  if (protocol === "scgi") return Buffer.concat([scgi(variables), Buffer.from(body)]);
+  return Buffer.concat([
+    record(1, 1, Buffer.from([0, 1, 0, 0, 0, 0, 0, 0])),
+    record(4, 1, fastcgiPairs(variables)),
+    record(4, 1, Buffer.alloc(0)),
+    ...(body === "" ? [] : [record(5, 1, Buffer.from(body))]),
+    record(5, 1, Buffer.alloc(0)),
+  ]);
 }

@@ -1,16 +1,34 @@
 /**
  * The socket that the HTTP/1.1 driver sees when a web server's uwsgi, SCGI or FastCGI is behind it: the two ends are those that the web
- * server tells of. Over uwsgi and SCGI a response goes out as it is, and ends with the connection; over FastCGI it goes out in records,
- * its status as CGI writes it, and the connection may stay.
+ * server tells of. Over uwsgi a response goes out as it is; over SCGI and FastCGI its status goes out as CGI writes it. It ends with the
+ * connection, but over FastCGI it goes out in records, and the connection may stay.
  */
 import type { FastcgiReader } from "../../proto/gateway/fastcgi.ts";
 import type { GatewayPeer } from "../../proto/gateway/request.ts";
 import type { ClientSocket, TlsFacts } from "../client-socket.ts";
 import { SocketFacade } from "../socket-facade.ts";
 
-/** `HTTP/1.1 ` of a status line, which becomes `Status: `. */
-const VERSION_BYTES = 9;
-const STATUS = Buffer.from("Status: ");
+/** What `HTTP/1.1 ` of a status line becomes; as long as that, so that what a web server takes of it is what the driver gave. */
+const STATUS = Buffer.from("Status:  ");
+
+/** The status of one response as CGI writes it (RFC 3875 section 6.3.3). Apache's mod_proxy_scgi takes no other. */
+class CgiStatus {
+  /** Bytes of STATUS that are out. */
+  #out = 0;
+
+  /** What to write for the next bytes of a response. */
+  of(part: Buffer): Buffer {
+    if (this.#out === STATUS.length) return part;
+    const other = Buffer.from(part);
+    STATUS.copy(other, 0, this.#out);
+    return other;
+  }
+
+  /** So many of them were taken. */
+  took(bytes: number): void {
+    this.#out = Math.min(STATUS.length, this.#out + Math.max(0, bytes));
+  }
+}
 
 export class GatewaySocket extends SocketFacade implements ClientSocket {
   /** Whose forwarding headers these are is asked of the address that the web server names, not of its own. */
@@ -60,6 +78,18 @@ const NONE: readonly (readonly [string, string])[] = [];
 /** The web server has spoken TLS; what was agreed on is its own. */
 const FACTS: TlsFacts = { environ: () => "HTTPS\0on", scope: () => "0 0 " };
 
+export class ScgiSocket extends GatewaySocket {
+  readonly #status = new CgiStatus();
+
+  override write(data: Buffer, byteOffset: number = 0, byteLength?: number): number {
+    const length = byteLength ?? data.length - byteOffset;
+    const part = this.#status.of(data.subarray(byteOffset, byteOffset + length));
+    const wrote = this.inner.write(part);
+    this.#status.took(wrote);
+    return wrote;
+  }
+}
+
 /**
  * `onEnd`: the response is out and the connection stays. Records that the web server does not take at once are kept here; of what they
  * carry all but the last byte counts as written, so that the driver does not take the response for sent before they are out.
@@ -67,7 +97,7 @@ const FACTS: TlsFacts = { environ: () => "HTTPS\0on", scope: () => "0 0 " };
 export class FastcgiSocket extends GatewaySocket {
   readonly #reader: FastcgiReader;
   readonly #onEnd: () => void;
-  #prefixLeft = VERSION_BYTES;
+  readonly #status = new CgiStatus();
   #kept: Buffer | null = null;
   /** Bytes at the beginning of the next write that are in a record already. */
   #ahead = 0;
@@ -88,12 +118,8 @@ export class FastcgiSocket extends GatewaySocket {
     if (this.#ended || !this.#reader.busy) return length;
     const from = byteOffset + this.#ahead;
     this.#ahead = 0;
-    const skipped = Math.min(byteOffset + length - from, this.#prefixLeft);
-    let part = data.subarray(from + skipped, byteOffset + length);
-    if (skipped > 0) {
-      this.#prefixLeft -= skipped;
-      if (this.#prefixLeft === 0) part = Buffer.concat([STATUS, part]);
-    }
+    const part = this.#status.of(data.subarray(from, byteOffset + length));
+    this.#status.took(part.length);
     if (part.length > 0) this.#send(this.#reader.stdout(part));
     if (this.#kept === null) return length;
     this.#ahead = 1;

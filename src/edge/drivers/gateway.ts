@@ -1,6 +1,6 @@
 /**
- * A connection of a web server that speaks uwsgi, SCGI or FastCGI (nginx's uwsgi_pass, scgi_pass, fastcgi_pass): what it says becomes
- * the head of an HTTP/1.0 request and its body, and the HTTP/1.1 driver does the rest, with all its limits and timeouts.
+ * A connection of a web server that speaks uwsgi, SCGI or FastCGI (nginx's uwsgi_pass, Apache's mod_proxy_uwsgi, ...): what it says
+ * becomes the head of an HTTP/1.0 request and its body, and the HTTP/1.1 driver does the rest, with all its limits and timeouts.
  */
 import type { GatewayProtocol } from "../../config/bind.ts";
 import { FastcgiReader } from "../../proto/gateway/fastcgi.ts";
@@ -14,7 +14,7 @@ import type { ClientConnection, SocketEvents } from "../connection.ts";
 import type { EdgeContext } from "../context.ts";
 import { errorResponse } from "../error-response.ts";
 import { peerName } from "../peer.ts";
-import { FastcgiSocket, GatewaySocket } from "./gateway-socket.ts";
+import { FastcgiSocket, GatewaySocket, ScgiSocket } from "./gateway-socket.ts";
 import { H1Connection } from "./h1.ts";
 
 export class GatewayConnection implements SocketEvents {
@@ -118,6 +118,7 @@ export class GatewayConnection implements SocketEvents {
 
   #makeFacade(): GatewaySocket {
     const reader = this.#reader;
+    if (reader instanceof ScgiReader) return new ScgiSocket(this.#socket);
     if (!(reader instanceof FastcgiReader)) return new GatewaySocket(this.#socket);
     // Not at once: the driver is about to say goodbye, and has more to do than this.
     return new FastcgiSocket(this.#socket, reader, () => queueMicrotask(() => this.#renew()));

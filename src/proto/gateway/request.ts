@@ -12,7 +12,7 @@ export interface GatewayPeer {
   readonly localAddress: string;
   readonly localPort: number;
   readonly https: boolean;
-  /** SCRIPT_NAME: where the web server mounts the app. */
+  /** SCRIPT_NAME beside a PATH_INFO: where the web server mounts the app. */
   readonly scriptName: string;
   /** What its configuration sets beyond CGI: for the environ. */
   readonly extra: readonly (readonly [string, string])[];
@@ -32,16 +32,21 @@ const DROPPED: ReadonlySet<string> = new Set([
 /** Dropped, too, but over HTTP/1.1 a second one makes a request invalid: somebody may have gone by the other one. */
 const SINGLE = ["HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE", "HTTP_TRANSFER_ENCODING"];
 
+/** HTML of Apache's for its own pages, with line breaks. */
+const SIGNATURE = "SERVER_SIGNATURE";
+
 /** Made from the head by the worker, or from the peer by the edge. */
 const OWN: ReadonlySet<string> = new Set([
   ...["REQUEST_METHOD", "REQUEST_URI", "PATH_INFO", "QUERY_STRING", "SCRIPT_NAME"],
   ...["SERVER_PROTOCOL", "SERVER_NAME", "SERVER_PORT", "REMOTE_ADDR", "REMOTE_PORT"],
   ...["CONTENT_TYPE", "CONTENT_LENGTH", "REQUEST_SCHEME", "HTTPS", "SCGI", "GATEWAY_INTERFACE"],
+  SIGNATURE,
 ]);
 
 export function gatewayRequest(variables: Variables): GatewayRequest {
   const read = (name: string): string => variables.get(name);
   for (const [name, value] of variables.pairs) {
+    if (name === SIGNATURE) continue;
     // eslint-disable-next-line no-control-regex -- they are what is looked for
     if (/[\r\n\0]/.test(value) || !/^[!-~]+$/.test(name)) {
       return { complaint: `the variable ${JSON.stringify(name)} holds a control character` };
@@ -77,12 +82,17 @@ function targetOf(variables: Variables): string {
   if (uri !== "" && mount === "") return uri;
   const below = uri.startsWith(mount) ? uri.slice(mount.length) : "";
   if (/^[/?]/.test(below)) return below.startsWith("/") ? below : `/${below}`;
-  const path = variables.get("PATH_INFO");
+  const path = variables.get(variables.has("PATH_INFO") ? "PATH_INFO" : "SCRIPT_NAME");
   const query = variables.get("QUERY_STRING");
   return (quotePath(path) || "/") + (query === "" ? "" : `?${query}`);
 }
 
+/**
+ * Without PATH_INFO there is no mount: SCRIPT_NAME then is all of the path, decoded and with dots resolved (Apache's mod_proxy_fcgi and
+ * mod_proxy_scgi, nginx's own fastcgi_params). Where it ends in REQUEST_URI says nothing: clients could choose it by a path like `/a//`.
+ */
 function mountOf(variables: Variables): string {
+  if (!variables.has("PATH_INFO")) return "";
   return variables.get("SCRIPT_NAME").replace(/\/+$/, "");
 }
 

@@ -5,7 +5,14 @@ import { ask, eventually, Place, untilCut } from "../../apps_life/serve.ts";
 import { Front, nginxMissing } from "../../support/front.ts";
 import { RawClient } from "../../support/raw-client.ts";
 import { startServer, type TestServer } from "../../support/server.ts";
-import { record, scgi, uwsgi, fastcgiPairs } from "../../support/gateway.ts";
+import {
+  fastcgiPairs,
+  gatewayBytes,
+  type Protocol,
+  PROTOCOLS,
+  record,
+  scgi,
+} from "../../support/gateway.ts";
 
 const HERE = new URL(".", import.meta.url).pathname.replace(/\/$/, "");
 const PARAMS = `
@@ -14,38 +21,29 @@ const PARAMS = `
   SERVER_PROTOCOL $server_protocol; REQUEST_SCHEME https; REMOTE_ADDR 203.0.113.9;
   REMOTE_PORT 50123; SERVER_PORT 443; SERVER_NAME $server_name; REMOTE_USER ann;`;
 
-const PROTOCOLS = ["uwsgi", "scgi", "fastcgi"] as const;
-type Protocol = (typeof PROTOCOLS)[number];
-
-function paramsFor(protocol: Protocol): string {
-  const lines = PARAMS.trim().split(/;\s*/);
+function paramsFor(protocol: Protocol, params: string = PARAMS): string {
+  const lines = params.trim().split(/;\s*/);
   return lines.flatMap((line) => (line === "" ? [] : [`${protocol}_param ${line};`])).join(" ");
 }
 
 /** A location's directives. */
-function passTo(protocol: Protocol, socket: string, more: string = ""): string {
+function passTo(protocol: Protocol, socket: string, more = "", params = PARAMS): string {
   // nginx itself says how long the body is, as SCGI wants it: first.
   const own =
     protocol === "scgi"
       ? "scgi_param SCGI 1;"
       : `${protocol}_param CONTENT_LENGTH $content_length;`;
-  return `${paramsFor(protocol)} ${own} ${protocol}_pass unix:${socket}; ${more}`;
+  return `${paramsFor(protocol, params)} ${own} ${protocol}_pass unix:${socket}; ${more}`;
 }
 
 type Pairs = readonly (readonly [string, string])[];
+/** Past nginx. */
 const GET: Pairs = [
+  ["CONTENT_LENGTH", "0"],
+  ["SCGI", "1"],
   ["REQUEST_METHOD", "GET"],
   ["REQUEST_URI", "/"],
 ];
-
-/** A request without a body, past nginx. */
-function bytesOf(protocol: Protocol, pairs: Pairs): Buffer {
-  if (protocol === "uwsgi") return uwsgi(pairs);
-  if (protocol === "scgi") return scgi([["CONTENT_LENGTH", "0"], ["SCGI", "1"], ...pairs]);
-  const begin = record(1, 1, Buffer.from([0, 1, 0, 0, 0, 0, 0, 0]));
-  const end = record(4, 1, Buffer.alloc(0));
-  return Buffer.concat([begin, record(4, 1, fastcgiPairs(pairs)), end]);
-}
 
 interface Site extends AsyncDisposable {
   readonly place: Place;
@@ -60,7 +58,10 @@ async function site(protocol: Protocol, app: string = "app:wsgi", more = ""): Pr
   const bind = `${protocol}://unix:${socket}`;
   const env = { PYTHONDONTWRITEBYTECODE: "1" };
   const server = await startServer({ app, cwd: HERE, bind, env, args: ["--workers", "1"] });
-  const locations = `location / { ${passTo(protocol, socket, more)} }
+  // As in nginx's own fastcgi_params.
+  const stock = PARAMS.replace("PATH_INFO", "SCRIPT_NAME");
+  const locations = `location /stock/ { ${passTo(protocol, socket, more, stock)} }
+    location / { ${passTo(protocol, socket, more)} }
     location /twice/ { ${passTo(protocol, socket, more + paramsFor(protocol))} }
     location /shop/ { ${protocol}_param SCRIPT_NAME /shop; ${passTo(protocol, socket, more)} }`;
   const nginx = await Front.nginx((at) => {
@@ -129,6 +130,12 @@ describe.skipIf(nginxMissing).each(PROTOCOLS)(
       expect(seen).toMatchObject({ SCRIPT_NAME: "/shop", PATH_INFO: "/cart", QUERY_STRING: "x" });
     });
 
+    test("without PATH_INFO there is no mount", async () => {
+      await using own = await site(protocol);
+      const seen = JSON.parse((await ask(own.nginx.socket, "/stock//a%20b/?x")).body);
+      expect(seen).toMatchObject({ SCRIPT_NAME: "", PATH_INFO: "/stock//a b/" });
+    });
+
     test("repeated headers are joined, as over HTTP/1.1", async () => {
       await using own = await site(protocol);
       const repeated = ["X-Probe: 1", "Cookie: a=1", "X-Probe: 2", "Cookie: b=2", "X-Probe: 1"];
@@ -144,9 +151,9 @@ describe.skipIf(nginxMissing).each(PROTOCOLS)(
       expect((await ask(own.nginx.socket, "/x", question)).status).toBe(400);
       // nginx refuses a second Host itself.
       await using client = await RawClient.connect(own.socket);
-      const bytes = bytesOf(protocol, [...GET, ["HTTP_HOST", "x"], ["HTTP_HOST", "y"]]);
+      const bytes = gatewayBytes(protocol, [...GET, ["HTTP_HOST", "x"], ["HTTP_HOST", "y"]]);
       await client.send(bytes);
-      expect(await untilCut(client)).toMatch(/^.{0,8}(HTTP\/1.1 |Status: )400 Bad Request/s);
+      expect(await untilCut(client)).toMatch(/^.{0,8}(HTTP\/1.1 |Status:  )400 Bad Request/s);
       await own.server.waitForLine(/refused \[host-duplicate\]/);
     });
 
@@ -155,7 +162,9 @@ describe.skipIf(nginxMissing).each(PROTOCOLS)(
       const seen = JSON.parse((await ask(own.nginx.socket, "/twice/x")).body);
       expect(seen).toMatchObject({ PATH_INFO: "/twice/x", REMOTE_ADDR: "203.0.113.9" });
       await using client = await RawClient.connect(own.socket);
-      await client.send(bytesOf(protocol, [...GET, ["REMOTE_ADDR", "a"], ["REMOTE_ADDR", "b"]]));
+      await client.send(
+        gatewayBytes(protocol, [...GET, ["REMOTE_ADDR", "a"], ["REMOTE_ADDR", "b"]]),
+      );
       expect(await untilCut(client)).toBe("");
       await own.server.waitForLine(/\(the variable "REMOTE_ADDR" came with two values\)/);
     });
@@ -192,8 +201,8 @@ describe.skipIf(nginxMissing).each(PROTOCOLS)(
     test("a variable that would add a header is refused", async () => {
       await using own = await site(protocol);
       await using client = await RawClient.connect(own.socket);
-      await client.send(bytesOf(protocol, [...GET, ["HTTP_A", "1\r\nX-Probe: 2"]]));
-      expect(await untilCut(client)).toMatch(/^.{0,8}(HTTP\/1.1 |Status: )400 Bad Request/s);
+      await client.send(gatewayBytes(protocol, [...GET, ["HTTP_A", "1\r\nX-Probe: 2"]]));
+      expect(await untilCut(client)).toMatch(/^.{0,8}(HTTP\/1.1 |Status:  )400 Bad Request/s);
     });
   },
 );
@@ -224,7 +233,7 @@ describe("FastCGI connections are kept", () => {
     await using newcomer = await RawClient.connect(socket);
     await eventually("the end of the kept one", () => kept.ended);
     await newcomer.send(keptRequest("/b"));
-    expect(await newcomer.readUntil(END)).toContain("Status: 201 Made");
+    expect(await newcomer.readUntil(END)).toContain("Status:  201 Made");
     expect(server.output()).not.toContain("refused");
   });
 
@@ -237,7 +246,7 @@ describe("FastCGI connections are kept", () => {
     for (let i = 0; i < 20; i++) {
       await client.send(keptRequest(`/${i}`));
       const came = await client.readUntil(END);
-      expect(came.slice(8)).toStartWith("Status: 201 Made\r\n");
+      expect(came.slice(8)).toStartWith("Status:  201 Made\r\n");
       expect(came).toContain(`"PATH_INFO": "/${i}"`);
     }
     // At a stop it is closed, as any kept connection.
@@ -258,5 +267,5 @@ test("--protocol says it for addresses that do not", async () => {
   expect(server.output()).toContain(`scgi://unix:${socket}`);
   await using client = await RawClient.connect(socket);
   await client.send(scgi({ CONTENT_LENGTH: "0", SCGI: "1", REQUEST_METHOD: "GET" }));
-  expect(await untilCut(client)).toStartWith("HTTP/1.1 201 Made\r\n");
+  expect(await untilCut(client)).toStartWith("Status:  201 Made\r\n");
 });

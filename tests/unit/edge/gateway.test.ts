@@ -6,7 +6,7 @@ import { Edge } from "../../../src/edge/edge.ts";
 import type { Backend, Exchange } from "../../../src/exchange/exchange.ts";
 import { Flag } from "../../../src/wire/spec.ts";
 import { EDGE_SETTINGS } from "../../support/edge-settings.ts";
-import { fastcgiPairs, record } from "../../support/gateway.ts";
+import { fastcgiPairs, record, scgi } from "../../support/gateway.ts";
 
 const HEAD = Buffer.from("HTTP/1.1 200 OK\r\ncontent-length: 150000\r\n\r\n");
 const BODY = Buffer.alloc(150_000, "0123456789abcdefghijklmnopqrstuvwxyz");
@@ -36,7 +36,7 @@ class Scene {
   #room: number;
 
   /** `atOnce`: bytes. */
-  constructor(atOnce: number) {
+  constructor(atOnce: number, protocol: "fastcgi" | "scgi" = "fastcgi") {
     this.#atOnce = atOnce;
     this.#room = atOnce;
     const submit = (exchange: Exchange): void => void this.requests.push(exchange);
@@ -57,7 +57,7 @@ class Scene {
       ...{ end: close, shutdown: close, terminate: close, pause() {}, resume() {} },
       ...{ unread: () => false, remoteAddress: "", remotePort: 0, localAddress: "", localPort: 0 },
     } as ClientSocket;
-    this.connection = new GatewayConnection(edge, socket, { protocol: "fastcgi", unixPath: "" });
+    this.connection = new GatewayConnection(edge, socket, { protocol, unixPath: "" });
   }
 
   [Symbol.dispose](): void {
@@ -80,11 +80,11 @@ class Scene {
     sweeper.tick(sweeper.now + ms + sweeper.tickMs);
   }
 
-  /** Takes until nothing more comes. */
-  async takeAll(): Promise<void> {
+  /** Takes until nothing more comes, so many bytes at a time. */
+  async takeAll(atOnce: number = this.#atOnce): Promise<void> {
     for (let before = -1; before !== this.length;) {
       before = this.length;
-      this.#room = this.#atOnce;
+      this.#room = atOnce;
       this.connection.drain();
       await Promise.resolve();
     }
@@ -110,7 +110,7 @@ class Scene {
   }
 }
 
-const RESPONSE = `Status: 200 OK\r\ncontent-length: 150000\r\n`;
+const RESPONSE = `Status:  200 OK\r\ncontent-length: 150000\r\n`;
 
 test.each([1000, 1001, 65_536, 150_100, 1_000_000])(
   "a response is whole before its connection is closed, taken %d bytes at a time",
@@ -160,6 +160,20 @@ test.each([1000, 150_100, 1_000_000])(
   },
 );
 
+test.each([1, 4, 8, 9, 10, 1_000_000])(
+  "SCGI has the status as CGI writes it, %d bytes of it taken first",
+  async (first) => {
+    using scene = new Scene(first, "scgi");
+    scene.connection.data(scgi({ SCGI: "1", REQUEST_METHOD: "GET", REQUEST_URI: "/" }));
+    scene.answer(0);
+    await scene.takeAll(100_000);
+    const response = Buffer.concat(scene.taken).toString("latin1");
+    expect(response).toStartWith(RESPONSE);
+    expect(response).toEndWith(`\r\n\r\n${BODY.toString("latin1")}`);
+    expect(response.match(/Status:/g)).toHaveLength(1);
+  },
+);
+
 describe("a connection that stays", () => {
   const { headerTimeoutMs, keepAliveMs } = EDGE_SETTINGS;
   const DAY_MS = 86_400_000;
@@ -204,7 +218,7 @@ describe("a connection that stays", () => {
     scene.connection.data(request(2, true).subarray(0, 20));
     scene.pass(headerTimeoutMs);
     await scene.takeAll();
-    expect(scene.read().responses[1]).toStartWith("Status: 408 Request Timeout\r\n");
+    expect(scene.read().responses[1]).toStartWith("Status:  408 Request Timeout\r\n");
   });
 });
 
@@ -214,7 +228,7 @@ test("a first head that is late is answered with 408", async () => {
   scene.connection.data(request(1, false).subarray(0, 20));
   scene.pass(EDGE_SETTINGS.headerTimeoutMs);
   await scene.takeAll();
-  expect(scene.read().responses[0]).toStartWith("Status: 408 Request Timeout\r\n");
+  expect(scene.read().responses[0]).toStartWith("Status:  408 Request Timeout\r\n");
   expect(scene.closedAt).toBe(scene.length);
 });
 

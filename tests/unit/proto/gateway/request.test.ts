@@ -1,6 +1,7 @@
 /** From a web server's variables to the head of a request. */
 import { describe, expect, test } from "bun:test";
 import { gatewayRequest } from "../../../../src/proto/gateway/request.ts";
+import { APACHE } from "../../../support/apache.ts";
 import { Variables } from "../../../../src/proto/gateway/variables.ts";
 
 /** What nginx sends with its uwsgi_params. */
@@ -31,7 +32,9 @@ function request(variables: Record<string, string>): ReturnType<typeof gatewayRe
   return requestOf(Object.entries(variables));
 }
 
-function requestOf(pairs: [string, string][]): ReturnType<typeof gatewayRequest> {
+function requestOf(
+  pairs: readonly (readonly [string, string])[],
+): ReturnType<typeof gatewayRequest> {
   const all = new Variables();
   for (const [name, value] of pairs) all.add(name, value);
   return gatewayRequest(all);
@@ -72,8 +75,9 @@ describe("a request head", () => {
         ],
       },
     });
+    const MOUNT = { SCRIPT_NAME: "/shop/", PATH_INFO: "" };
     const plain = { REQUEST_METHOD: "GET", SERVER_NAME: "_", SERVER_ADDR: "10.0.0.1" };
-    expect(request({ ...plain, SERVER_PORT: "http", SCRIPT_NAME: "/shop/" })).toMatchObject({
+    expect(request({ ...plain, SERVER_PORT: "http", ...MOUNT })).toMatchObject({
       peer: { localAddress: "10.0.0.1", localPort: 0, https: false, scriptName: "/shop" },
     });
   });
@@ -89,6 +93,42 @@ describe("a request head", () => {
     expect(headOf({ ...mount, REQUEST_URI: "/shop/x%20y?q" })).toStartWith("GET /x%20y?q HTTP/1.0");
     expect(headOf({ ...mount, REQUEST_URI: "/shop?q" })).toStartWith("GET /?q HTTP/1.0");
     expect(headOf({ ...mount, REQUEST_URI: "/shopping" })).toStartWith("GET /x%20y HTTP/1.0");
+  });
+
+  test.each([
+    ["/shop/a", "/shop/a"],
+    ["/shop/a/", "/shop/a//"],
+    ["/b", "/b/../b"],
+    ["/caf\u00e9", "/caf%E9"],
+    ["/shop", "/shop"],
+  ])("without PATH_INFO %s is no mount of %s", (SCRIPT_NAME, path) => {
+    const variables = { REQUEST_METHOD: "GET", SCRIPT_NAME, QUERY_STRING: "q" };
+    expect(request({ ...variables, REQUEST_URI: `${path}?q` })).toMatchObject({
+      head: Buffer.from(`GET ${path}?q HTTP/1.0\r\n\r\n`),
+      peer: { scriptName: "" },
+    });
+    expect(headOf(variables)).toStartWith(`GET ${SCRIPT_NAME.replace("\u00e9", "%E9")}?q HTTP/1.0`);
+  });
+
+  test.each([
+    ["uwsgi", "/caf%C3%A9/a%20b//d?x=1&y=%20", "/shop"],
+    ["scgi", "/shop/caf%C3%A9/a%20b//d?x=1&y=%20", ""],
+    ["fastcgi", "/shop/caf%C3%A9/a%20b//d?x=1&y=%20", ""],
+  ] as const)("of what Apache sends over %s", (protocol, target, scriptName) => {
+    const made = requestOf(APACHE[protocol]);
+    if ("complaint" in made) throw new Error(made.complaint);
+    expect(made.head.toString("latin1").split("\r\n")).toEqual([
+      `POST ${target} HTTP/1.0`,
+      "Content-Type: text/x",
+      "Content-Length: 4",
+      "HOST: 127.0.0.1:18980",
+      "USER-AGENT: curl/7.88.1",
+      "ACCEPT: */*",
+      "X-PROBE: 1, 2",
+      ...["", ""],
+    ]);
+    expect(made.peer).toMatchObject({ scriptName, remoteAddress: "127.0.0.1", localPort: 18_980 });
+    expect(made.peer.extra.map(([name]) => name)).not.toContain("SERVER_SIGNATURE");
   });
 
   test("a repeated header line stays one, for the parser to judge", () => {
