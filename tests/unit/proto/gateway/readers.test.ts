@@ -116,18 +116,33 @@ describe.each(HEADS)("what comes twice over %s", (_, make, bytesOf) => {
     expect(pairsOf([...once, ...once])).toEqual(once);
   });
 
-  test.each([
-    ["CONTENT_LENGTH", "4", "5"],
-    ["SCRIPT_NAME", "/x", ""],
-    ["REMOTE_USER", "", "ann"],
-  ])("two values of %s are refused", (key, first, second) => {
+  test("of two values of a variable the last one counts", () => {
     const pairs: Pairs = [
-      [key, first],
-      [key, second],
+      ["SCRIPT_NAME", "/x"],
+      ["REMOTE_USER", ""],
+      ["SCRIPT_NAME", ""],
+      ["REMOTE_USER", "ann"],
+    ];
+    expect(pairsOf(pairs)).toEqual([
+      ["SCRIPT_NAME", ""],
+      ["REMOTE_USER", "ann"],
+    ]);
+  });
+
+  test("two lengths of the body are refused", () => {
+    const pairs: Pairs = [
+      ["CONTENT_LENGTH", "4"],
+      ["CONTENT_LENGTH", "5"],
     ];
     expect(() => pairsOf(pairs)).toThrow(
-      new GatewayError(`the variable "${key}" came with two values`),
+      new GatewayError("the variable CONTENT_LENGTH came with two values"),
     );
+  });
+
+  test("a Host that the configuration adds to the client's counts once, another one twice", () => {
+    const host: Pairs = [["HTTP_HOST", "x"]];
+    expect(pairsOf([...host, ...host])).toEqual(host);
+    expect(pairsOf([...host, ["HTTP_HOST", "y"]])).toEqual([...host, ["HTTP_HOST", "y"]]);
   });
 });
 
