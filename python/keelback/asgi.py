@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Callable
 from .asgi_link import EdgeLink
 from .asgi_monitor import Monitor
 from .asgi_scope import ScopeFactory
+from .farewell import CANCEL_SECONDS, StopTimes
 from .lifespan import Lifespan
 from .loader import LoadError
 from .responses import Heads
@@ -25,12 +26,8 @@ if TYPE_CHECKING:
     from .board import Board
     from .settings import Settings
 
-FINISH_SHARE = 0.8
-"""Share of the graceful time that running requests and background work get; the rest is left for
-the app's own shutdown."""
-
-CANCEL_SECONDS = 1.0
-"""What cancelled tasks get to clean up."""
+REST_SECONDS = 0.2
+"""What is left of the stop's time for each of the last steps, where the others have used it up."""
 
 SWITCH_SECONDS = 0.001
 """Interpreter switch interval: how long a view that computes can keep the monitor from looking."""
@@ -80,7 +77,8 @@ class AsyncioRunner:
         self.active: set[HttpCycle] = set()
         self.links: list[EdgeLink] = []
         self._lifespan = Lifespan(app, settings.lifespan, report)
-        self._graceful_seconds = settings.graceful_ms / 1000
+        self._times = StopTimes(settings.graceful_ms / 1000)
+        self._stopped_at = 0.0
         self._root_path = settings.root_path
         self._warmup = settings.warmup
         self._monitor = Monitor(AsyncioRunner.run.__code__)
@@ -99,9 +97,14 @@ class AsyncioRunner:
             self._close()
         return self._status
 
-    def stop(self) -> None:
-        if not self._stopping.done():
-            self._stopping.set_result(None)
+    def stop(self, times: StopTimes | None = None) -> None:
+        """By the graceful timeout, where nobody says how long the steps may take."""
+        if self._stopping.done():
+            return
+        if times is not None:
+            self._times = times
+        self._stopped_at = self.loop.time()
+        self._stopping.set_result(None)
 
     def add_link(self, sock: socket.socket, board: Board) -> EdgeLink:
         link = EdgeLink(self, sock, board)
@@ -127,7 +130,8 @@ class AsyncioRunner:
                 started()
             await self._stopping
             await self._finish()
-            await self._lifespan.shutdown()
+            times = self._times
+            await self._lifespan.shutdown(max(times.shutdown, self._left(times.all)))
             await self._flush()
         finally:
             self._monitor.stop()
@@ -147,26 +151,33 @@ class AsyncioRunner:
         self._status = 1
         self.stop()
 
+    def _left(self, seconds: float) -> float:
+        """Of the so many seconds since the stop began."""
+        return self._stopped_at + seconds - self.loop.time()
+
     async def _finish(self) -> None:
         """Requests that run, and what apps do after their response, are waited for."""
         for link in self.links:
             link.refuse()
-        deadline = self.loop.time() + self._graceful_seconds * FINISH_SHARE
-        while self.active and (left := deadline - self.loop.time()) > 0:
+        while self.active and (left := self._left(self._times.finish)) > 0:
             await asyncio.wait([cycle.task for cycle in self.active], timeout=left)
         if self.active:
             self.report("warning", f"{len(self.active)} tasks did not end in time: cancelled")
             tasks = [cycle.task for cycle in self.active]
             for task in tasks:
                 task.cancel()
-            await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
+            await asyncio.wait(tasks, timeout=self._times.cancel)
 
     async def _flush(self) -> None:
         for link in list(self.links):
             link.flush()
             if link.backlog:
-                await asyncio.wait([self.loop.create_task(link.drained())], timeout=CANCEL_SECONDS)
+                drained = self.loop.create_task(link.drained())
+                await asyncio.wait([drained], timeout=self._rest())
             link.close()
+
+    def _rest(self) -> float:
+        return min(CANCEL_SECONDS, max(REST_SECONDS, self._left(self._times.all)))
 
     def _close(self) -> None:
         """As asyncio.run() does, and what the app left running gets its cancellation."""
@@ -175,7 +186,7 @@ class AsyncioRunner:
         for task in left:
             task.cancel()
         if left:
-            loop.run_until_complete(asyncio.wait(left, timeout=CANCEL_SECONDS))
+            loop.run_until_complete(asyncio.wait(left, timeout=self._rest()))
         loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
         loop.close()

@@ -3,7 +3,8 @@
 Four hooks are named in the configuration as `module:function`: `on-preload` runs in the zygote
 after the app has been imported there, the others in a worker: `on-worker-start` after the fork,
 before the app is imported unless it was preloaded; `on-worker-ready` when it is about to serve;
-`on-worker-stop` when all requests are done. An app can also say it itself:
+`on-worker-stop` when all requests are done, or left behind (farewell.py: in another thread then).
+An app can also say it itself:
 
     from keelback.hooks import postfork
 

@@ -57,13 +57,17 @@ class Lifespan:
             await asyncio.wait([self._task], timeout=END_SECONDS)
             raise self._failure
 
-    async def shutdown(self) -> None:
+    async def shutdown(self, seconds: float | None = None) -> None:
+        """What has not ended in so many seconds is left to be cancelled with everything else."""
         if self._task is None or self._task.done():
             return
         self._phase = "shutdown"
         self._events.put_nowait({"type": "lifespan.shutdown"})
-        await self._stopped
-        await asyncio.wait([self._task], timeout=END_SECONDS)
+        done, _ = await asyncio.wait([self._stopped], timeout=seconds)
+        if done:
+            await asyncio.wait([self._task], timeout=END_SECONDS)
+        else:
+            self._report("error", "the app's shutdown did not end in time: cancelled")
 
     async def _run(self) -> None:
         scope = {

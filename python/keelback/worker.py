@@ -13,11 +13,12 @@ import signal
 import socket
 import sys
 import threading
-from typing import TYPE_CHECKING, Any, Callable, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, Callable, TextIO
 
 from . import _wire, frames, hooks
 from .board import Board
 from .control import Control, connect_unix
+from .farewell import LAST_SECONDS, Farewell, StopTimes, leave_now
 from .lifeline import Lifeline
 from .loader import LoadedApp, LoadError, load
 from .title import set_process_name
@@ -52,8 +53,8 @@ def main(settings: Settings, number: int, name: str, loaded: LoadedApp | None) -
         status = worker.run(loaded)
     except LoadError as error:
         control.send(failed(error))
-        _leave_now(BOOT_FAILED)
-    hooks.run_late("on-worker-stop", settings.on_worker_stop, worker.info, worker.report)
+        leave_now(BOOT_FAILED)
+    worker.farewell.conclude()
     if status == 0:
         control.send({"t": "stopped"})
     return status
@@ -89,16 +90,6 @@ def _line_buffered(fd: int) -> TextIO:
     return open(fd, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
 
 
-def _leave_now(status: int) -> NoReturn:
-    """Without finalising: threads of an app that did not start could hold that up for ever."""
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError):
-            pass
-    os._exit(status)
-
-
 class Worker:
     """One worker process."""
 
@@ -110,6 +101,7 @@ class Worker:
         self._linking = threading.Lock()
         self._unlinked: set[str] = set()
         self._stopping = False
+        self.farewell = Farewell(self._last, self.report)
 
     def run(self, loaded: LoadedApp | None) -> int:
         settings = self._settings
@@ -139,6 +131,10 @@ class Worker:
     def report(self, level: str, message: str) -> None:
         self._control.send({"t": "log", "level": level, "message": message})
 
+    def _last(self) -> None:
+        spec = self._settings.on_worker_stop
+        hooks.run_late("on-worker-stop", spec, self.info, self.report)
+
     # --- asgi
 
     def _run_asyncio(self, loaded: LoadedApp, loop: asyncio.AbstractEventLoop) -> int:
@@ -159,7 +155,13 @@ class Worker:
             received = self._control.receive()
             if received is None:
                 loop.remove_reader(self._control.fileno())
-            self._obey(received, connect, runner.stop)
+            self._obey(received, connect, stop)
+
+        def stop(times: StopTimes | None) -> None:
+            runner.stop(times)
+            if times is not None:
+                end = times.all + LAST_SECONDS
+                self.farewell.within(end, end)
 
         loop.add_reader(self._control.fileno(), commands)
         loop.add_signal_handler(signal.SIGTERM, runner.stop)
@@ -190,9 +192,16 @@ class Worker:
         def commands() -> None:
             while True:
                 received = self._control.receive()
-                self._obey(received, connect, runner.stop)
+                self._obey(received, connect, stop)
                 if received is None:
                     return
+
+        def stop(times: StopTimes | None) -> None:
+            runner.stop()
+            if times is not None:
+                # A view cannot be cancelled: it is left behind.
+                patience = times.finish + times.cancel
+                self.farewell.within(patience, times.all + LAST_SECONDS)
 
         def terminate(_number: int, _frame: object) -> None:
             runner.stop()
@@ -228,20 +237,20 @@ class Worker:
         self,
         commands: list[dict[str, Any]] | None,
         connect: Callable[[list[str]], None],
-        stop: Callable[[], None],
+        stop: Callable[[StopTimes | None], None],
     ) -> None:
         if commands is None:
             self._stopping = True
-            stop()  # the supervisor has gone or dropped us: nobody could end this worker later
+            stop(None)  # the supervisor has gone or dropped us: nobody could end this worker later
             return
         for command in commands:
             if command["t"] == "edges":
                 connect(command["paths"])
             elif command["t"] == "stop":
                 self._stopping = True
-                stop()
+                stop(StopTimes(self._settings.graceful_ms / 1000).told(command))
             elif command["t"] == "quit":
-                _leave_now(0)
+                leave_now(0)
 
     def _connect(
         self,

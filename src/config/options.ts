@@ -1192,7 +1192,7 @@ export const OPTIONS = {
     summary: "time for running requests to finish at stop and reload",
     why:
       "The same as the default grace period of container platforms. What still runs then is " +
-      "cut.",
+      "cut and cancelled; the app's shutdown and hooks have 4 s more.",
     counterparts: {
       gunicorn: "--graceful-timeout",
       uvicorn: "--timeout-graceful-shutdown",

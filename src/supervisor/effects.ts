@@ -1,4 +1,5 @@
 /** Does to single workers what the fleet has decided. */
+import type { Departures } from "./departures.ts";
 import type { FleetEffect } from "./fleet/crew.ts";
 import type { Edges } from "./edges.ts";
 import type { Generations } from "./workers/generations.ts";
@@ -12,6 +13,7 @@ export type WorkerEffect = Exclude<
 >;
 
 export interface EffectTools {
+  readonly departures: Departures;
   readonly edges: Edges;
   readonly generations: Generations;
   readonly processes: WorkerProcesses;
@@ -21,15 +23,16 @@ export interface EffectTools {
 }
 
 export function carryOut(effect: WorkerEffect, tools: EffectTools): void {
-  const { edges, generations, processes, notices } = tools;
+  const { departures, edges, generations, processes, notices } = tools;
   switch (effect.do) {
     case "fork":
       return generations.fork(effect);
     case "drain":
       notices.leaves(effect.worker);
+      departures.begin(effect.worker, tools.drainMs);
       return edges.drain(effect.worker, tools.drainMs);
     case "stop":
-      return processes.send(effect.worker, { t: "stop" });
+      return processes.send(effect.worker, departures.stop(effect.worker));
     case "abort":
       return processes.signal(effect.worker, "SIGABRT");
     case "kill":

@@ -8,12 +8,14 @@ import type { Config } from "../config/config.ts";
 import type { Listener } from "../net/open-result.ts";
 import { closeListeners } from "../net/sockets.ts";
 import { Alarm } from "./alarm.ts";
+import type { Departures } from "./departures.ts";
 import type { Edges } from "./edges.ts";
 import type { Notices } from "./notices.ts";
-import { HASTY_LINGER_MS, KILL_MS, LINGER_MS, SHUTDOWN_MS } from "./workers/worker-settings.ts";
+import { CUT_MS, END_MS, HASTY_LINGER_MS, KILL_MS, LINGER_MS } from "./workers/worker-settings.ts";
 
 export interface EndingOptions {
   readonly listeners: readonly Listener[];
+  readonly departures: Departures;
   readonly edges: Edges;
   readonly notices: Notices;
   /** Of the generation that serves. */
@@ -22,18 +24,22 @@ export interface EndingOptions {
   asked(): void;
   /** Nothing is replaced any more. */
   quiesce(): void;
+  /** No edge has anything for the workers any more, or the time for that is over: they are to end. */
+  endWorkers(): void;
   /** All workers and edges are killed. */
   kill(): void;
   /** They have had the time to die. */
   finish(): void;
 }
 
-type Step = "none" | "delay" | "retire" | "grace" | "kill" | "over";
+type Step = "none" | "delay" | "retire" | "grace" | "kill";
 
 export class Ending {
   readonly #options: EndingOptions;
   readonly #alarm = new Alarm();
+  readonly #cut = new Alarm();
   #step: Step = "none";
+  #over = false;
 
   constructor(options: EndingOptions) {
     this.#options = options;
@@ -48,8 +54,9 @@ export class Ending {
     return this.#step === "grace" || this.#step === "retire";
   }
 
+  /** No worker is left; edges may be. */
   get over(): boolean {
-    return this.#step === "over";
+    return this.#over;
   }
 
   /** Serves on for the shutdown delay, then finishes what runs; `hasty`: at once. */
@@ -79,28 +86,36 @@ export class Ending {
   }
 
   now(): void {
-    if (this.#step === "kill" || this.over) return;
+    if (this.#step === "kill") return;
     this.#step = "kill";
+    this.#cut.clear();
     this.#alarm.set(KILL_MS, () => this.#options.finish());
     this.#options.kill();
   }
 
-  /** False: it was over. */
+  /** What edges still have they may finish, in the time that there is. False: it was over. */
   conclude(): boolean {
-    if (this.over) return false;
-    this.#step = "over";
-    this.#alarm.clear();
+    if (this.#over) return false;
+    this.#over = true;
+    this.#cut.clear();
     return true;
   }
 
+  /** No process is left. */
+  close(): void {
+    this.#alarm.clear();
+  }
+
   #leave(lingerMs: number): void {
-    const { edges, listeners, notices } = this.#options;
+    const { departures, edges, listeners, notices } = this.#options;
     const { gracefulTimeoutMs } = this.#options.config();
     const replaced = this.#step === "retire";
     if (!replaced) this.#step = "grace";
     notices.stopping(gracefulTimeoutMs);
     this.#options.quiesce();
-    this.#alarm.set(gracefulTimeoutMs + SHUTDOWN_MS, () => {
+    departures.beginAll(gracefulTimeoutMs);
+    this.#cut.set(gracefulTimeoutMs + CUT_MS, () => this.#options.endWorkers());
+    this.#alarm.set(gracefulTimeoutMs + END_MS, () => {
       notices.graceOver();
       this.now();
     });

@@ -13,6 +13,7 @@ import {
   type ConversationOwner,
   NO_FACTS,
 } from "./workers/conversation.ts";
+import { Departures } from "./departures.ts";
 import { makePrivateDirectory, type PrivateDirectory } from "./directory.ts";
 import { Dumps } from "./workers/dump.ts";
 import type { EdgeStats } from "./edge-load.ts";
@@ -24,6 +25,7 @@ import type { Failure } from "./failure.ts";
 import type { FleetEffect, RecycleReason } from "./fleet/crew.ts";
 import { Generations } from "./workers/generations.ts";
 import type { LaunchPlan, Outcome, SupervisorOptions } from "./launch.ts";
+import { Linking } from "./linking.ts";
 import { Notices } from "./notices.ts";
 import { serveOutput } from "./workers/output.ts";
 import type { WorkerEvent } from "./fleet/lifecycle.ts";
@@ -41,8 +43,10 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   readonly #fleet: Fleet;
   readonly #upkeep: Upkeep;
   readonly #edges: Edges;
+  readonly #linking: Linking;
   readonly #generations: Generations;
   readonly #processes: WorkerProcesses;
+  readonly #departures: Departures;
   readonly #directory: PrivateDirectory;
   readonly #servers: ControlServer[];
   readonly #resolve: (outcome: Outcome) => void;
@@ -76,6 +80,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
       apply: (effects) => this.#apply(effects),
     });
     this.#processes = new WorkerProcesses({ gone: (worker, status) => this.#gone(worker, status) });
+    this.#departures = new Departures(clock, (worker) => this.happened(worker, "kill"));
     this.#edges = new Edges(
       {
         config,
@@ -89,13 +94,17 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
       },
       this,
     );
+    const edges = this.#edges;
+    this.#linking = new Linking({ edges, fleet: this.#fleet, processes: this.#processes });
     this.#ending = new Ending({
       listeners,
-      edges: this.#edges,
+      departures: this.#departures,
+      edges,
       notices: this.#notices,
       config: () => this.#plans.config,
       asked: () => options.noticed("stopping"),
       quiesce: () => this.#quiesce(),
+      endWorkers: () => this.edgesStopped(),
       kill: () => this.#kill(),
       finish: () => void this.#finish(),
     });
@@ -130,6 +139,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
       directory: this.#directory,
       fleet: this.#fleet,
       upkeep: this.#upkeep,
+      departures: this.#departures,
       edges: this.#edges,
       generations: this.#generations,
       notices: this.#notices,
@@ -220,12 +230,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
 
   edgeListening(path: string): void {
     this.#startWorkers();
-    for (const { id, generation, state } of this.#fleet.workers) {
-      const served = state === "ready" || state === "draining";
-      if (served && generation <= this.#fleet.generation) {
-        this.#processes.send(id, { t: "edges", paths: [path] });
-      }
-    }
+    this.#linking.edgeListening(path);
   }
 
   drained(worker: number): void {
@@ -270,13 +275,8 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   }
 
   happened(worker: number, event: WorkerEvent, failure?: Failure): void {
-    const serves = this.#fleet.worker(worker)?.generation === this.#fleet.generation;
-    if (event === "ready" && serves) this.#connect(worker);
+    if (event === "ready") this.#linking.workerReady(worker);
     this.#apply(this.#fleet.event(worker, event, this.#now(), failure));
-  }
-
-  #connect(worker: number): void {
-    this.#processes.send(worker, { t: "edges", paths: this.#edges.paths });
   }
 
   #zygoteEnded(generations: readonly number[], failure: Failure | null): void {
@@ -295,6 +295,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
 
   #gone(worker: number, status: ExitStatus): void {
     this.#notices.gone(worker, this.#fleet.worker(worker)?.state, status);
+    this.#departures.gone(worker);
     this.#generations.workerGone(worker);
     this.#edges.workerGone(worker);
     this.#directory.forget(worker);
@@ -341,9 +342,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   #reloaded(generation: number): void {
     const ms = this.#now() - (this.#reloads.rollout?.startedAt ?? this.#now());
     this.#reloads.serves(generation, this.#now());
-    for (const { id, generation: own } of this.#fleet.workers) {
-      if (own === generation) this.#connect(id);
-    }
+    this.#linking.generationServes(generation);
     this.#generations.keepOnly(generation);
     if (this.#plans.adopt()) this.#edges.configure(this.#plans.config);
     this.#upkeep.start(this.#plans.config);
@@ -389,6 +388,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
     } catch (error) {
       this.#options.log.error(`while stopping: ${errorText(error)}`);
     }
+    this.#ending.close();
     this.#resolve(this.#outcome);
   }
 

@@ -12,8 +12,16 @@ import type { WorkerLimits } from "../fleet/lifecycle.ts";
 export const LINGER_MS = 2000;
 /** The same when a person waits for the end (Ctrl-C). */
 export const HASTY_LINGER_MS = 100;
-/** After the graceful timeout: for lifespan shutdown, which comes last. */
+/** After the graceful timeout: until workers are told, as the edges cut first what runs on. */
+export const CUT_MS = 200;
+/** Then: for cancelled tasks to clean up. */
+export const CANCEL_MS = 1000;
+/** Then: for the app's own shutdown, which has what was not needed of the times before, too. */
 export const SHUTDOWN_MS = 2000;
+/** Then: for hooks, exit functions and the end of the process. */
+const LAST_MS = 800;
+/** All of that. Who is there after so long is killed. */
+export const END_MS: number = CUT_MS + CANCEL_MS + SHUTDOWN_MS + LAST_MS;
 /** From SIGABRT to SIGKILL: a traceback is written in milliseconds. */
 export const KILL_MS = 1000;
 
@@ -96,7 +104,7 @@ export function workerLimits(config: Config): WorkerLimits {
   return {
     bootMs: bootTimeoutMs === 0 ? Infinity : bootTimeoutMs,
     drainMs: gracefulTimeoutMs,
-    stopMs: gracefulTimeoutMs + SHUTDOWN_MS,
+    stopMs: gracefulTimeoutMs + END_MS,
     killMs: KILL_MS,
   };
 }
