@@ -204,16 +204,13 @@ export class Edges {
   /** They stop accepting and end when what runs is done, at the latest at the deadline. */
   stop(options: StopOptions): void {
     if (this.#stopping) return;
-    this.#stopping = true;
-    this.#pulse.stop();
-    for (const slot of this.#slots) if (slot.timer !== null) clearTimeout(slot.timer);
+    this.#startNoMore();
     this.#broadcast({ t: "stop", ...options });
     this.#checkStopped();
   }
 
   kill(): void {
-    this.#stopping = true;
-    this.#pulse.stop();
+    this.#startNoMore();
     for (const { process } of this.#slots) process?.kill("SIGKILL");
   }
 
@@ -223,7 +220,18 @@ export class Edges {
     await Promise.all(running.map((process) => process.exited));
   }
 
+  #startNoMore(): void {
+    this.#stopping = true;
+    this.#pulse.stop();
+    for (const slot of this.#slots) {
+      if (slot.timer !== null) clearTimeout(slot.timer);
+      slot.timer = null;
+    }
+  }
+
   #start(slot: EdgeSlot): void {
+    // Nobody would end it any more.
+    if (this.#stopping) return;
     const { listeners, command, clock } = this.#options;
     slot.timer = null;
     slot.startedAt = clock.now();
