@@ -151,7 +151,9 @@ export class ServerProcess {
       case "stopping":
         this.#leaving = true;
         this.#upgrade?.cancel();
-        return this.notifier.stopping("stopping");
+        // A successor that ends before its time is not what the service manager looks after.
+        if (this.#arrived || !this.succeeds) this.notifier.stopping("stopping");
+        return;
     }
   }
 

@@ -85,6 +85,12 @@ export class Ending {
     this.#leave(LINGER_MS);
   }
 
+  /** Somebody wants the end now, perhaps without having asked for one before. */
+  quit(): void {
+    if (!this.begun) this.#options.asked();
+    this.now();
+  }
+
   now(): void {
     if (this.#step === "kill") return;
     this.#step = "kill";

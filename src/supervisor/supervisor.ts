@@ -206,7 +206,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   }
 
   stopNow(): void {
-    this.#ending.now();
+    this.#ending.quit();
   }
 
   #quiesce(): void {
@@ -366,7 +366,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
       return this.#options.waiting(failure);
     }
     this.#outcome = { code: 1, failure };
-    this.stopNow();
+    this.#ending.now();
   }
 
   // Time and end

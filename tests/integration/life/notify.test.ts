@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { descendants, gone } from "../../apps_life/processes.ts";
 import { eventually, Place, serve, text } from "../../apps_life/serve.ts";
 import { ServiceManager } from "../../support/service-manager.ts";
 
@@ -14,6 +15,15 @@ def app(environ, start_response):
     body = ",".join(name for name in names if name in os.environ).encode() or b"none"
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
+`;
+
+/** Its import does not end by itself. */
+const ENDLESS = `
+import os, time
+with open(os.path.join(os.environ["PLACE"], "imported"), "a") as file:
+    print(os.getpid(), file=file)
+while True:
+    time.sleep(0.01)
 `;
 
 function place(): Place {
@@ -47,6 +57,24 @@ describe("The service manager is told", () => {
       ["READY=1", main, `${found}; the last reload failed`],
       ["STOPPING=1", "STATUS=stopping"],
     ]);
+  });
+
+  test("of a stop by SIGQUIT, which ends a new server that is on its way too", async () => {
+    using here = place();
+    using manager = new ServiceManager(here.of("notify"));
+    const env = { NOTIFY_SOCKET: manager.name };
+    const server = await serve("notified:app", { args, env, place: here, cwd: here.path });
+    await eventually("the start", () => manager.news.length === 1);
+    here.write("notified.py", ENDLESS);
+    server.kill("SIGUSR2");
+    const [successor] = await here.noted("imported");
+    const family = descendants(server.pid);
+    server.kill("SIGQUIT");
+    expect(await server.exited).toBe(0);
+    await gone(family);
+    expect(family.map(({ pid }) => `${pid}`)).toContain(successor!);
+    expect(manager.news.at(-1)).toBe("STOPPING=1\nSTATUS=stopping");
+    expect(manager.news.filter((message) => message.startsWith("STOPPING")).length).toBe(1);
   });
 
   test("the time of a reload is that of the system's clock", async () => {
