@@ -1,6 +1,6 @@
 /**
- * Which workers are told where the edges are: those of the generation that serves, and older ones until they are gone. One of a
- * generation that is still starting must get no request yet.
+ * Which workers are told where the edges are: those of the generation that serves, and older ones until they leave. One of a generation
+ * that is still starting must get no request yet, and one that is drained none any more: a new edge has not been told that it is.
  */
 import type { Edges } from "./edges.ts";
 import type { WorkerView } from "./fleet/crew.ts";
@@ -24,8 +24,8 @@ export class Linking {
   edgeListening(path: string): void {
     const { fleet } = this.#options;
     for (const worker of fleet.workers) {
-      const served = worker.state === "ready" || worker.state === "draining";
-      if (served && worker.generation <= fleet.generation) this.#tell(worker, [path]);
+      const serves = worker.state === "ready" && worker.generation <= fleet.generation;
+      if (serves) this.#tell(worker, [path]);
     }
   }
 

@@ -110,6 +110,50 @@ describe("A killed edge is replaced", () => {
     for (let i = 0; i < 20; i++) expect(await text(server, "/hello")).toBe("hello");
   });
 
+  test("one that is born anew gets no worker that leaves", async () => {
+    using place = new Place();
+    const options = ["--workers", "1", "--edges", "2"];
+    await using server = await serve("asgi_app:app", { place, args: options });
+    // While the others stand still, this one alone accepts.
+    const alone = async <T>(edge: number, work: () => Promise<T>): Promise<T> => {
+      const others = treeOf(server).edges.filter(({ pid }) => pid !== edge);
+      for (const { pid } of others) process.kill(pid, "SIGSTOP");
+      return work().finally(() => {
+        for (const { pid } of others) process.kill(pid, "SIGCONT");
+      });
+    };
+    const [kept, lost] = treeOf(server).edges.map(({ pid }) => pid);
+    await using held = await alone(kept!, async () => {
+      const client = await begin(server, "/count_and_wait/held");
+      await place.noted("held.begun");
+      return client;
+    });
+    const [old] = place.lines("held.begun");
+    server.kill("SIGHUP");
+    await server.waitForLine(/the new workers serve/);
+    for (const edge of [kept!, lost!]) {
+      const leaves = async (): Promise<boolean> => (await text(server, "/pid")) !== old;
+      await alone(edge, () => eventually("the old worker to leave", leaves));
+    }
+    process.kill(lost!, "SIGKILL");
+    await server.waitForLine(/edge-\d was killed/);
+    const born = await eventually("another edge", () => {
+      return treeOf(server).edges.find(({ pid }) => pid !== kept && pid !== lost)?.pid;
+    });
+    await alone(born, async () => {
+      await text(server, "/hello");
+      // So many that each worker of this edge would have some.
+      const clients = [];
+      for (let i = 0; i < 16; i++) clients.push(await begin(server, "/count_and_wait/new"));
+      const pids = await place.noted("new.begun", clients.length);
+      expect(pids).not.toContain(old);
+      place.open("new");
+      for (const client of clients) client.close();
+    });
+    place.open("held");
+    expect((await held.readResponse()).body).toBe(old!);
+  });
+
   test("apps learn that the clients of a dead edge are gone", async () => {
     using place = new Place();
     await using server = await serve("asgi_app:app", { place, args });
