@@ -14,6 +14,8 @@ export interface PlansOptions {
   /** The private one. */
   readonly directory: string;
   readonly listeners: readonly Listener[];
+  /** Another plan serves, with these settings. */
+  changed(config: Config): void;
 }
 
 export class Plans {
@@ -52,11 +54,11 @@ export class Plans {
     return generation;
   }
 
-  /** The newest generation serves. Returns whether its plan is another one than that before. */
-  adopt(): boolean {
-    const changed = this.#serving !== this.#newest;
+  /** The newest generation serves, or is to be the first that does. */
+  adopt(): void {
+    if (this.#serving === this.#newest) return;
     this.#serving = this.#newest;
-    return changed;
+    this.#options.changed(this.config);
   }
 
   /** The newest generation never serves. */

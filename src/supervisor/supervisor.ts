@@ -118,6 +118,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
       generations: this.#generations,
       directory: this.#directory.path,
       listeners,
+      changed: (changed) => edges.configure(changed),
     });
     this.#servers = [
       serveControl(
@@ -183,6 +184,8 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
     this.#giveUpReload("another reload took its place");
     this.#reloads.begin(generation, this.#now());
     this.#apply(this.#fleet.reload(generation, this.#now(), options));
+    // Nobody served yet: the edges take clients by these settings from the first worker on.
+    if (this.#fleet.generation === generation) this.#plans.adopt();
     return generation;
   }
 
@@ -331,10 +334,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
 
   #serving(): void {
     this.#reloads.serves(this.#fleet.generation, this.#now());
-    if (this.#fleet.pending === null) {
-      this.#plans.adopt();
-      this.#generations.keepOnly(this.#fleet.generation);
-    }
+    if (this.#fleet.pending === null) this.#generations.keepOnly(this.#fleet.generation);
     this.#upkeep.start(this.#plans.config);
     this.#options.serving(this.#facts);
   }
@@ -344,7 +344,7 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
     this.#reloads.serves(generation, this.#now());
     this.#linking.generationServes(generation);
     this.#generations.keepOnly(generation);
-    if (this.#plans.adopt()) this.#edges.configure(this.#plans.config);
+    this.#plans.adopt();
     this.#upkeep.start(this.#plans.config);
     this.#notices.reloaded(generation, ms);
     this.#options.noticed("reloaded");

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { descriptorCount, gone, treeOf } from "../../apps_life/processes.ts";
+import { descriptorCount, gone, processOf, treeOf } from "../../apps_life/processes.ts";
 import {
   ask,
   begin,
@@ -206,3 +206,39 @@ async function statusOf(server: TestServer): Promise<Readonly<Record<string, unk
   const { stdout } = await runKeelback(["ctl", "status", "--json", "--pid", `${server.pid}`]);
   return JSON.parse(stdout) as Readonly<Record<string, unknown>>;
 }
+
+/** Says where it is, and is imported when the gate is open: until then it waits, or fails. */
+function begins(otherwise: string): string {
+  return `
+import os, time
+place = os.environ["PLACE"]
+with open(os.path.join(place, "begun"), "a") as file:
+    print(os.getppid(), file=file)
+while not os.path.exists(os.path.join(place, "gate")):
+    ${otherwise}
+${version(1)}
+`;
+}
+
+describe("A reload before the first worker is ready changes the edges' settings too", () => {
+  test.each([
+    { kind: "while it starts", otherwise: "time.sleep(0.005)", more: [] },
+    { kind: "while a change is waited for", otherwise: "raise LookupError", more: ["--reload"] },
+  ])("$kind", async ({ otherwise, more }) => {
+    using place = new Place();
+    place.write("beginning.py", begins(otherwise));
+    place.write("keelback.toml", 'health-path = "/before"\n');
+    const options = ["--workers", "1", "--reload-exclude", "begun", ...more];
+    const starting = serve("beginning:app", { args: options, place, cwd: place.path });
+    const [zygote] = await place.noted("begun");
+    const supervisor = processOf(Number(zygote))!.parent;
+    place.write("keelback.toml", 'health-path = "/after"\n');
+    if (more.length > 0) place.open("gate");
+    process.kill(supervisor, "SIGHUP");
+    await place.noted("begun", 2);
+    place.open("gate");
+    await using server = await starting;
+    expect(await text(server, "/after")).not.toBe("version 1");
+    expect(await text(server, "/before")).toBe("version 1");
+  });
+});
