@@ -93,12 +93,19 @@ interface EdgeSlot {
   readonly askers: ((stats: EdgeStats) => void)[];
 }
 
+interface Drain {
+  /** Edges that have not said that nothing of the worker is open there. */
+  readonly waiting: Set<EdgeSlot>;
+  /** When the worker is told to end. */
+  readonly deadline: number;
+}
+
 export class Edges {
   readonly #options: EdgesOptions;
   readonly #owner: EdgesOwner;
   readonly #slots: EdgeSlot[];
-  /** Workers that are being drained, and the edges that have not said that they are. */
-  readonly #draining = new Map<number, Set<EdgeSlot>>();
+  /** Workers that are being drained. */
+  readonly #draining = new Map<number, Drain>();
   readonly #pulse: Pulse<EdgeSlot>;
   #config: Config;
   #everListened = false;
@@ -155,8 +162,11 @@ export class Edges {
   drain(worker: number, deadlineMs: number): void {
     const linked = this.#slots.filter(({ links }) => links.has(worker));
     if (linked.length === 0) return this.#owner.drained(worker);
-    this.#draining.set(worker, new Set(linked));
-    for (const slot of linked) this.#send(slot, { t: "drain-worker", worker, deadlineMs });
+    this.#draining.set(worker, {
+      waiting: new Set(linked),
+      deadline: this.#options.clock.now() + deadlineMs,
+    });
+    for (const slot of linked) this.#tellDrain(slot, worker);
   }
 
   workerGone(worker: number): void {
@@ -280,6 +290,9 @@ export class Edges {
         break;
       case "link-up":
         slot.links.add(message.worker);
+        // It had begun to connect before it was to leave.
+        this.#draining.get(message.worker)?.waiting.add(slot);
+        this.#tellDrain(slot, message.worker);
         this.#owner.linked(message.worker, this.#haveAll(message.worker));
         break;
       case "link-down":
@@ -322,8 +335,15 @@ export class Edges {
     return this.#slots.every(({ listening, links }) => !listening || links.has(worker));
   }
 
+  #tellDrain(slot: EdgeSlot, worker: number): void {
+    const drain = this.#draining.get(worker);
+    if (drain === undefined) return;
+    const deadlineMs = Math.max(0, drain.deadline - this.#options.clock.now());
+    this.#send(slot, { t: "drain-worker", worker, deadlineMs });
+  }
+
   #settleDrain(worker: number, slot: EdgeSlot): void {
-    const waiting = this.#draining.get(worker);
+    const waiting = this.#draining.get(worker)?.waiting;
     if (waiting === undefined || !waiting.delete(slot) || waiting.size > 0) return;
     this.#draining.delete(worker);
     this.#owner.drained(worker);

@@ -32,6 +32,58 @@ function edgesThatDie(place: Place, name: string, died: () => void): Edges {
   return new Edges(options, OWNER);
 }
 
+/** An edge that writes down what it is told; it has worker 1 at once, or when it is told of a log level. */
+const TELLING = `
+import { appendFileSync } from "node:fs";
+let index = 0;
+const link = () => process.send({ t: "link-up", worker: 1 });
+process.on("message", (message) => {
+  if (message.t === "config") {
+    index = message.index;
+    process.send({ t: "listening" });
+    if (index === 0) link();
+  }
+  if (message.t === "log-level" && index === 1) link();
+  if (message.t === "drain-worker") appendFileSync(process.argv[2], index + "\\n");
+  if (message.t === "ready") process.send({ t: "drained", worker: 1 });
+});
+`;
+
+test("an edge that comes to have a worker that leaves is told so, and waited for", async () => {
+  using place = new Place();
+  const drained: number[] = [];
+  let links = 0;
+  const options = {
+    config: good(["--edges", "2"]).config,
+    command: [process.execPath, place.write("edge.js", TELLING), place.of("told")],
+    listeners: [],
+    descriptorsMax: 100,
+    lifeline: place.of("lifeline"),
+    socketPath: (index: number) => place.of(`${index}.sock`),
+    log: openLogger({ level: "error", format: "text" }),
+    clock: monotonic,
+  };
+  const edges = new Edges(options, {
+    ...OWNER,
+    linked: () => {
+      links += 1;
+    },
+    drained: (worker) => drained.push(worker),
+  });
+  edges.start();
+  await eventually("both edges, one with the worker", () => links === 1 && edges.paths.length > 1);
+  edges.drain(1, 60_000);
+  await place.noted("told", 1);
+  edges.setLogLevel("debug");
+  expect(await place.noted("told", 2)).toEqual(["0", "1"]);
+  expect(drained).toEqual([]);
+  edges.setReady(false);
+  await eventually("the end of both", () => drained.length > 0);
+  expect(drained).toEqual([1]);
+  edges.kill();
+  await edges.exited();
+});
+
 test.each(["kill", "stop"] as const)("after %s no edge is started any more", async (how) => {
   using place = new Place();
   const end = (): void => {
