@@ -2,12 +2,13 @@
  * Going to the background: the command starts itself once more, in a session of its own and with
  * the log as its output, and ends when that one serves or has failed to.
  */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
+import { type LogOwner, openLog } from "../net/log-file.ts";
+import { errorText } from "../observe/log.ts";
 import { SUPERVISOR_RUNTIME } from "./runtime-options.ts";
 import { ownCommand, ownDirectory } from "./again.ts";
 
 const VARIABLE = "KEELBACK_DAEMON";
-const LOG_MODE = 0o640;
 /** More than a failed start ever says. */
 const SHOWN_BYTES_MAX = 64 * 1024;
 
@@ -25,13 +26,17 @@ export function releaseCommand(): void {
   process.disconnect?.();
 }
 
-/** The command: resolves with its exit code, after showing what went wrong. */
-export async function startDaemon(argv: readonly string[], logFile: string): Promise<number> {
+/** The command: resolves with its exit code, after showing what went wrong. `owner`: whom the log is to belong to. */
+export async function startDaemon(
+  argv: readonly string[],
+  logFile: string,
+  owner: LogOwner | null,
+): Promise<number> {
   let log: number;
   try {
-    log = openSync(logFile, "a+", LOG_MODE);
+    log = openLog(logFile, { owner, readable: true });
   } catch (error) {
-    process.stderr.write(`keelback: log-file: ${String(error)}\n`);
+    process.stderr.write(`keelback: log-file: ${errorText(error)}\n`);
     return 1;
   }
   const begin = fstatSync(log).size;

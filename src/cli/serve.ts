@@ -33,7 +33,7 @@ import { detectApp } from "./detect.ts";
 import { findInterpreter } from "./interpreter.ts";
 import { startDaemon } from "./daemon.ts";
 import { openAddresses } from "./listeners.ts";
-import { type Origin, ServerProcess } from "./server-process.ts";
+import { identityOf, type Origin, ServerProcess } from "./server-process.ts";
 import { addressText, failureScreen, screen, screenFields } from "./screen.ts";
 import { VERSION } from "./version.ts";
 
@@ -69,7 +69,7 @@ export async function serve(settings: Settings, options: ServeOptions): Promise<
   const { config } = plan;
   const { inheritance, background, argv } = origin;
   if (config.daemon && options.mode === "serve" && inheritance === null && !background) {
-    return startDaemon(argv, config.logFile ?? "");
+    return startDaemon(argv, config.logFile ?? "", identityOf(config));
   }
   const log = createLogger(config.logLevel, config.logFormat);
   const notify = takeNotifySettings(process.env, process.pid);

@@ -91,7 +91,11 @@ export class ServerProcess {
     const { config } = this.#options;
     setProcessName("keelback");
     if (config.umask !== null) process.umask(parseUmask(config.umask) ?? 0);
-    openLogFile(config, identityOf(config));
+    try {
+      openLogFile(config, identityOf(config));
+    } catch (error) {
+      throw new Error(`log-file: ${errorText(error)}`, { cause: error });
+    }
   }
 
   /** The sockets are open; the PID file is the last thing that root's rights are needed for. */
@@ -282,7 +286,7 @@ export class ServerProcess {
 }
 
 /** That it exists has been checked. */
-function identityOf(config: Config): Identity | null {
+export function identityOf(config: Config): Identity | null {
   const found = findIdentity(config.user, config.group);
   return "identity" in found ? found.identity : null;
 }

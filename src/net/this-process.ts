@@ -4,9 +4,10 @@
  */
 import type { Pointer } from "bun:ffi";
 import { FFIType, ptr, read } from "bun:ffi";
-import { closeSync, fchownSync, fstatSync, openSync } from "node:fs";
+import { closeSync } from "node:fs";
 import type { Call } from "./libc.ts";
 import { AF_UNIX, connectTo, datagramSocket, errno, openLibrary } from "./libc.ts";
+import { type LogOwner, openLog } from "./log-file.ts";
 
 const MAC = process.platform === "darwin";
 const { i32, u32, u64, pointer } = FFIType;
@@ -38,7 +39,6 @@ function load(): Functions {
 const PR_SET_NAME = 15;
 const PR_SET_NO_NEW_PRIVS = 38;
 const CLOCK_MONOTONIC = MAC ? 6 : 1;
-const LOG_MODE = 0o640;
 const STDOUT = 1;
 const STDERR = 2;
 const MSG_NOSIGNAL = MAC ? 0x80000 : 0x4000;
@@ -149,12 +149,11 @@ export function sendDatagram(address: Uint8Array, message: string): string | nul
  */
 export function openLogFile(
   { logFile, daemon }: { readonly logFile: string | null; readonly daemon: boolean },
-  owner: Pick<User, "uid" | "gid"> | null = null,
+  owner: LogOwner | null = null,
 ): void {
   if (logFile === null || logFile === "-") return;
-  const fd = openSync(logFile, "a", LOG_MODE);
+  const fd = openLog(logFile, { owner });
   try {
-    if (owner !== null && fstatSync(fd).isFile()) fchownSync(fd, owner.uid, owner.gid);
     for (const target of daemon ? [STDOUT, STDERR] : [STDERR]) load().dup2(fd, target);
   } finally {
     closeSync(fd);

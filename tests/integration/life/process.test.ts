@@ -102,13 +102,15 @@ describe.skipIf(!asRoot)("Root's rights are given up once the sockets are open",
 
   test("log files belong to the user, and the PID file is emptied where it cannot be removed", async () => {
     using here = place();
-    const [log, pid] = [here.write("server.log"), here.of("server.pid")];
+    const [log, pid] = [here.of("server.log"), here.of("server.pid")];
     const files = ["--pid", pid, "--log-file", log];
     await using child = Bun.spawn([...command(["facts:app", ...args, ...user, ...files])], {
       cwd: here.path,
       stderr: "ignore",
     });
-    await eventually("the start", () => readFileSync(log, "utf8").includes("Ready in"));
+    await eventually("the start", () =>
+      here.lines("server.log").some((line) => /Ready/.test(line)),
+    );
     expect(statSync(log).uid).toBe(65534);
     expect(readFileSync(pid, "utf8")).toBe(`${child.pid}\n`);
     child.kill("SIGTERM");
