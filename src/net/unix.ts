@@ -6,7 +6,10 @@
  */
 import {
   chmodSync,
+  chownSync,
   closeSync,
+  constants,
+  fstatSync,
   lchownSync,
   lstatSync,
   openSync,
@@ -28,6 +31,8 @@ export type UnixSettings = Pick<Config, "backlog" | "unixMode" | "unixOwner">;
 const LOCK_WAIT_MS = 5000;
 const LOCK_RETRY_MS = 10;
 const MODE_BITS = 0o7777;
+/** Linux: what stands there, held and not opened. */
+const O_PATH = 0o10_000_000;
 
 export async function openUnix(path: string, settings: UnixSettings): Promise<OpenResult> {
   const bytes = Buffer.byteLength(path);
@@ -76,7 +81,7 @@ const NEW = {
 async function lockDirectory(directory: string): Promise<number | null> {
   let fd: number;
   try {
-    fd = openSync(directory, "r");
+    fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY);
   } catch {
     return null;
   }
@@ -137,9 +142,9 @@ function listenAt(path: string, settings: UnixSettings): OpenResult {
     closeSync(fd);
     return cannotBind(path, reason);
   }
-  const { dev, ino } = statSync(path);
+  const { dev, ino } = lstatSync(path);
   const remove = (): void => removeOwn(path, dev, ino);
-  const complaint = giveAway(path, settings) ?? listen(fd, path, settings.backlog);
+  const complaint = adorn(path, settings, true) ?? listen(fd, path, settings.backlog);
   if (complaint === null) return { ok: true, listener: { ...NEW, fd, address: path, remove } };
   remove();
   closeSync(fd);
@@ -156,7 +161,7 @@ function listen(fd: number, path: string, backlog: number): OpenResult | null {
 export function changeFile(path: string, settings: UnixSettings): string | null {
   try {
     const found = lstatSync(path, { throwIfNoEntry: false });
-    const result = found?.isSocket() === true ? giveAway(path, settings) : null;
+    const result = found?.isSocket() === true ? adorn(path, settings, false) : null;
     return result === null || result.ok ? null : result.failure.message;
   } catch (error) {
     return `unix-mode: unix:${path} cannot be looked at: ${codeOf(error)}`;
@@ -164,11 +169,44 @@ export function changeFile(path: string, settings: UnixSettings): string | null 
 }
 
 /**
+ * Gives the file its owner and its mode. In a directory of somebody else's the name may stand for another file by now, one that a link
+ * leads to: they go to what has been looked at and is held, not to a name. `fresh`: it has just been bound.
+ */
+function adorn(path: string, settings: UnixSettings, fresh: boolean): OpenResult | null {
+  if (process.platform !== "linux") return giveAway(path, path, settings);
+  let held: number;
+  try {
+    held = openSync(path, O_PATH | constants.O_NOFOLLOW);
+  } catch (error) {
+    return replaced(path, codeOf(error));
+  }
+  try {
+    const found = fstatSync(held);
+    const alone = found.isSocket() && found.nlink === 1;
+    const own = alone && (!fresh || found.uid === process.geteuid?.());
+    return own
+      ? giveAway(path, `/proc/self/fd/${held}`, settings)
+      : replaced(path, "it is another");
+  } finally {
+    closeSync(held);
+  }
+}
+
+function replaced(path: string, why: string): OpenResult {
+  const text = `unix:${path} has been replaced just now (${why})`;
+  return failure("permission", text, "choose a directory that only root may write to");
+}
+
+/**
  * Owner first: to another user's file nobody but root can give a mode, and a new owner takes none away. What is right already needs
  * no rights.
  */
-function giveAway(path: string, { unixMode, unixOwner }: UnixSettings): OpenResult | null {
-  const { uid, gid, mode } = lstatSync(path);
+function giveAway(
+  path: string,
+  held: string,
+  { unixMode, unixOwner }: UnixSettings,
+): OpenResult | null {
+  const { uid, gid, mode } = held === path ? lstatSync(path) : statSync(held);
   try {
     if (unixOwner !== null) {
       const resolved = resolveOwner(unixOwner);
@@ -178,7 +216,8 @@ function giveAway(path: string, { unixMode, unixOwner }: UnixSettings): OpenResu
       }
       const { owner } = resolved;
       const right = [-1, uid].includes(owner.uid) && [-1, gid].includes(owner.gid);
-      if (!right) lchownSync(path, owner.uid, owner.gid);
+      const give = held === path ? lchownSync : chownSync;
+      if (!right) give(held, owner.uid, owner.gid);
     }
   } catch (error) {
     const text = `unix-owner: unix:${path} cannot be given to ${unixOwner}: ${codeOf(error)}`;
@@ -187,7 +226,7 @@ function giveAway(path: string, { unixMode, unixOwner }: UnixSettings): OpenResu
   }
   const wanted = parseMode(unixMode) ?? 0;
   try {
-    if ((mode & MODE_BITS) !== wanted) chmodSync(path, wanted);
+    if ((mode & MODE_BITS) !== wanted) chmodSync(held, wanted);
     return null;
   } catch (error) {
     const text = `unix-mode: unix:${path} cannot get mode ${unixMode}: ${codeOf(error)}`;
@@ -220,14 +259,14 @@ function cannotBind(path: string, reason: string): OpenResult {
 
 /** Removes the file that stands there now, as long as it is the same one. */
 export function fileRemover(path: string): () => void {
-  const found = statSync(path, { throwIfNoEntry: false });
+  const found = lstatSync(path, { throwIfNoEntry: false });
   return found === undefined ? () => {} : () => removeOwn(path, found.dev, found.ino);
 }
 
 /** Only when the file is still ours: a successor may have replaced it. */
 function removeOwn(path: string, dev: number, ino: number): void {
   try {
-    const now = statSync(path);
+    const now = lstatSync(path);
     if (now.dev === dev && now.ino === ino) unlinkSync(path);
   } catch {
     // Somebody has removed it already.

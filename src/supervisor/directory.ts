@@ -3,7 +3,7 @@
  * user alone. Made at start, removed at exit. What a killed server has left behind is removed by
  * the next one: its lifeline is held by nobody.
  */
-import { mkdtempSync, readdirSync, rmSync, type Stats, statSync } from "node:fs";
+import { lstatSync, mkdtempSync, readdirSync, rmSync, type Stats } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UNIX_PATH_BYTES_MAX } from "../net/address.ts";
@@ -74,7 +74,8 @@ function makeIn(bases: readonly string[]): string {
 /** Another user's directory is none of ours. */
 function lifelineIn(path: string): Stats | undefined {
   try {
-    return statSync(join(path, "lifeline"), { throwIfNoEntry: false });
+    const own = lstatSync(path).uid === process.getuid?.();
+    return own ? lstatSync(join(path, "lifeline"), { throwIfNoEntry: false }) : undefined;
   } catch {
     return undefined;
   }

@@ -2,7 +2,7 @@
  * The PID file of a running server. Its owner holds a lock on it for as long as it lives, so that a
  * file left behind is told from one in use whatever number stands in it; a server of another kind,
  * which takes no lock, is recognised by a process that is older than the file. A symbolic link is
- * never followed, and nothing is overwritten that is no PID file.
+ * never followed, nor a second name of a file, and nothing is overwritten that is no PID file.
  */
 import {
   closeSync,
@@ -110,6 +110,7 @@ function open(path: string): number {
 function complain(fd: number, trusted: readonly number[]): string | null {
   const found = fstatSync(fd);
   if (!found.isFile()) return "is no file; choose another path";
+  if (found.nlink > 1) return "has another name too, and may be anybody's; remove it";
   const own = [process.geteuid?.() ?? 0, 0, ...trusted];
   if (!own.includes(found.uid)) {
     return `belongs to user ${found.uid}, who could name any process in it; remove it, or choose another path`;

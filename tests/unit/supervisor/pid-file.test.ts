@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
   chownSync,
   existsSync,
+  linkSync,
   mkdtempSync,
   readFileSync,
   rmSync,
@@ -49,6 +50,14 @@ test("without a lock a process that is older than the file owns it, a younger on
   claimPidFile(path, []).remove();
   child.kill();
   await child.exited;
+});
+
+test("a file that has a second name may be anybody's", () => {
+  const other = join(directory, "other.pid");
+  writeFileSync(other, "");
+  linkSync(other, path);
+  expect(() => claimPidFile(path, [])).toThrow("has another name too, and may be anybody's");
+  expect(readFileSync(other, "utf8")).toBe("");
 });
 
 test("a number of nobody, and nothing at all, are left behind", () => {
