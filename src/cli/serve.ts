@@ -25,7 +25,7 @@ import { takeNotifySettings } from "../supervisor/process/notify.ts";
 import { openCtl } from "../supervisor/ctl/ctl.ts";
 import type { Ctl } from "../supervisor/ctl/ctl.ts";
 import { Supervisor } from "../supervisor/supervisor.ts";
-import { hasTerminal } from "../supervisor/process/terminal.ts";
+import { Terminal } from "../supervisor/process/terminal.ts";
 import { certificateWarnings, checkConfig } from "./check.ts";
 import type { Command, Settings } from "./command.ts";
 import { EXIT_USAGE, problemText } from "./command.ts";
@@ -288,8 +288,7 @@ function signalHandler(
   log: Logger,
   { reload, own }: { readonly reload: Reload; readonly own: ServerProcess | null },
 ): (meaning: SignalMeaning, signal: NodeJS.Signals) => void {
-  const startedInTerminal = hasTerminal();
-  const terminalClosed = (): boolean => startedInTerminal && !hasTerminal();
+  const terminal = new Terminal();
   return (meaning, signal) => {
     switch (meaning) {
       case "stop":
@@ -299,7 +298,7 @@ function signalHandler(
       case "quit":
         return supervisor.stopNow();
       case "reload":
-        return terminalClosed() ? supervisor.stop() : void reload(signal);
+        return terminal.closed ? supervisor.stop() : void reload(signal);
       case "reopen-logs":
         own?.reopenLog();
         return supervisor.reopenLogs();
@@ -317,6 +316,8 @@ function signalHandler(
         return void import("../supervisor/reaper.ts").then(({ reapStrangers }) =>
           reapStrangers(supervisor.children),
         );
+      case "continued":
+        return terminal.look();
       case "ignore":
         return log.debug(`${signal} is ignored`);
     }

@@ -5,7 +5,6 @@
 import type { Pointer } from "bun:ffi";
 import { FFIType, ptr, read } from "bun:ffi";
 import { closeSync } from "node:fs";
-import type { Call } from "./libc.ts";
 import { AF_UNIX, connectTo, datagramSocket, errno, openLibrary } from "./libc.ts";
 import { type LogOwner, openLog } from "./log-file.ts";
 
@@ -16,6 +15,9 @@ const FUNCTIONS = {
   send: { args: [i32, pointer, u64, i32], returns: i32 },
   dup2: { args: [i32, i32], returns: i32 },
   chroot: { args: [pointer], returns: i32 },
+  sigaction: { args: [i32, pointer, pointer], returns: i32 },
+  tcgetpgrp: { args: [i32], returns: i32 },
+  getpgid: { args: [i32], returns: i32 },
   clock_gettime: { args: [i32, pointer], returns: i32 },
   localtime_r: { args: [pointer, pointer], returns: pointer },
   getpwnam: { args: [pointer], returns: pointer },
@@ -24,8 +26,16 @@ const FUNCTIONS = {
 } as const;
 
 type Functions = Record<
-  "send" | "dup2" | "chroot" | "clock_gettime" | "localtime_r" | "prctl",
-  Call
+  | "send"
+  | "dup2"
+  | "chroot"
+  | "sigaction"
+  | "tcgetpgrp"
+  | "getpgid"
+  | "clock_gettime"
+  | "localtime_r"
+  | "prctl",
+  (...args: (number | Pointer | null)[]) => number
 > &
   Record<"getpwnam" | "getpwuid", (key: Pointer | number) => Pointer | null>;
 
@@ -49,6 +59,9 @@ const PW_DIR = MAC ? 48 : 32;
 /** In struct tm on 64 bits, behind nine numbers: seconds east of UTC. */
 const TM_GMTOFF = 40;
 const TM_BYTES = 56;
+/** More than any struct sigaction, which begins with the handler; 1 is SIG_IGN. */
+const SIGACTION_BYTES = 256;
+const IGNORED = 1n;
 /** Zones change their distance from UTC at quarters of an hour. */
 const ZONE_STEP_MS = 900_000;
 
@@ -89,6 +102,18 @@ function string(at: number): string {
 /** What a program started from here is, however it is marked, no more than this one (prctl(2)). False: see errno(). */
 export function forbidNewPrivileges(): boolean {
   return MAC || load().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) === 0;
+}
+
+/** Whether a signal is ignored, as `nohup` has it, and no handler of ours has taken its place. */
+export function ignoresSignal(number: number): boolean {
+  const action = new BigUint64Array(SIGACTION_BYTES / 8);
+  return load().sigaction(number, null, ptr(action)) === 0 && action[0] === IGNORED;
+}
+
+/** Whether a terminal takes what is typed for this process's group to be for it; null: that is none any more. */
+export function isForeground(terminal: number): boolean | null {
+  const group = load().tcgetpgrp(terminal);
+  return group < 0 ? null : group === load().getpgid(0);
 }
 
 /** From now on `directory` is the root, and the current one (chroot(2)). Throws the name of the error. */

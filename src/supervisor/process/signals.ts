@@ -12,6 +12,7 @@ export type SignalMeaning =
   | "rest-workers"
   | "more-workers"
   | "fewer-workers"
+  | "continued"
   | "ignore"
   | "reap";
 
@@ -25,6 +26,7 @@ export const SIGNALS: Readonly<Partial<Record<NodeJS.Signals, SignalMeaning>>> =
   SIGWINCH: "rest-workers",
   SIGTTIN: "more-workers",
   SIGTTOU: "fewer-workers",
+  SIGCONT: "continued",
   SIGPIPE: "ignore",
 };
 
