@@ -1,15 +1,29 @@
 /** The client's side of the control socket: one question, one answer. */
+import { listenerAt } from "../net/socket-link.ts";
 import type { CtlAnswer } from "../supervisor/ctl/ctl-server.ts";
 
-export type Answer = CtlAnswer;
+/** `silent`: somebody listens there, who said nothing in time. */
+export type Answer = CtlAnswer & { readonly silent?: true };
 
-/** `untilGone`: resolves only when the server is gone, after it has agreed. */
+/** A server asks its edges for their figures, and waits a second for them. */
+const ANSWER_MS = 5000;
+
+/** How long an answer may take. */
+export type Patience =
+  | "prompt"
+  /** As long as the work does. */
+  | "patient"
+  /** Until the server is gone, after it has agreed. */
+  | "until-gone";
+
 export async function askServer(
   path: string,
   question: object,
-  untilGone: boolean = false,
+  patience: Patience = "prompt",
 ): Promise<Answer> {
   const { promise, resolve } = Promise.withResolvers<Answer>();
+  const late = (): void => resolve(silent(listenerAt(path) ?? 0));
+  const timer = patience === "prompt" ? setTimeout(late, ANSWER_MS) : undefined;
   let received = "";
   let answer: Answer | null = null;
   const decoder = new TextDecoder();
@@ -23,16 +37,25 @@ export async function askServer(
           const end = received.indexOf("\n");
           if (answer !== null || end < 0) return;
           answer = parse(received.slice(0, end));
-          if (!untilGone || !answer.ok) socket.end();
+          if (patience !== "until-gone" || !answer.ok) socket.end();
         },
         close: () => resolve(answer ?? broken("the server ended before it answered")),
         error: (_, error) => resolve(broken(error.message)),
       },
     });
+    return await promise;
   } catch (error) {
     return notConnected(path, error);
+  } finally {
+    clearTimeout(timer);
   }
-  return promise;
+}
+
+/** `pid`: who listens; 0: not known. */
+export function silent(pid: number): Answer & { ok: false } {
+  const who = pid === 0 ? "the server" : `the server (pid ${pid})`;
+  const hint = `is it stopped? kill -CONT ${pid === 0 ? "PID" : pid} has it go on`;
+  return { ok: false, error: `${who} does not answer`, hint, silent: true };
 }
 
 function parse(line: string): Answer {

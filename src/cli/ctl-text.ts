@@ -20,8 +20,8 @@ export const CTL_HELP = `keelback ctl COMMAND [--control PATH | --pid PID] [--js
 
   The only running server is meant. Where there are several: --pid with its process id,
   or a file that holds it, or --control with its socket (KEELBACK_CONTROL). The mode of
-  the socket is 0600: only the server's user and root can use it. --json answers for
-  programs.
+  the socket is 0600: only the server's user and root can use it, and root has to say
+  which. --json answers for programs.
 `;
 
 type Facts = Readonly<Record<string, unknown>>;

@@ -3,7 +3,7 @@
  * failed (or there is no such server), 2 the command is wrong.
  */
 import { quote } from "../config/problem.ts";
-import type { Answer } from "./ctl-client.ts";
+import type { Answer, Patience } from "./ctl-client.ts";
 import { askServer } from "./ctl-client.ts";
 import { findServer } from "./ctl-find.ts";
 import { CTL_HELP, renderAnswer } from "./ctl-text.ts";
@@ -42,10 +42,24 @@ export async function runCtl(argv: readonly string[]): Promise<number> {
   const { question, json, control, pid } = parsed.arguments;
   const found = await findServer({ control, pid });
   if ("error" in found) return fail(found, json);
-  const answer = await askServer(found.path, question, question.do === "stop");
+  const patience = PATIENCE[question.do] ?? "prompt";
+  // Nothing tells one that works for long from one that does not hear: whoever is found by its name has not been asked yet.
+  const heard =
+    control === null || patience === "prompt"
+      ? null
+      : await askServer(found.path, { do: "status" });
+  if (heard?.ok === false) return fail(heard, json);
+  const answer = await askServer(found.path, question, patience);
   if (!answer.ok) return fail(answer, json);
   return say(json ? `${JSON.stringify(answer)}\n` : renderAnswer(question, answer));
 }
+
+/** What may take as long as the app does. */
+const PATIENCE: Readonly<Record<string, Patience>> = {
+  reload: "patient",
+  dump: "patient",
+  stop: "until-gone",
+};
 
 const WORDS: Readonly<Record<string, "none" | "count" | "worker" | "level">> = {
   status: "none",

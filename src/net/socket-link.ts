@@ -5,8 +5,12 @@
  */
 import { closeSync, lstatSync, readlinkSync, renameSync, symlinkSync, unlinkSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { encodeUnix } from "./address.ts";
-import { AF_UNIX, connectTo, errno, streamSocket } from "./libc.ts";
+import { encodeUnix, UNIX_PATH_BYTES_MAX } from "./address.ts";
+import { AF_UNIX, connectTo, errno, SOL_SOCKET, socketOption, streamSocket } from "./libc.ts";
+
+/** SO_PEERCRED, which begins with the process; LOCAL_PEERPID of SOL_LOCAL. */
+const PEER =
+  process.platform === "darwin" ? { level: 0, option: 2 } : { level: SOL_SOCKET, option: 17 };
 
 /** Null, or why it cannot be done. `replaces`: a living server's link is to be taken over. */
 export function linkSocket(path: string, socket: string, replaces: boolean): string | null {
@@ -44,12 +48,21 @@ export function targetOf(path: string): string | null {
 }
 
 function isListening(path: string): boolean {
+  return listenerAt(path) !== null;
+}
+
+/** The process that listens there, as the kernel has it, whatever it says of itself; 0: somebody does; null: nobody. */
+export function listenerAt(path: string): number | null {
+  if (Buffer.byteLength(path) > UNIX_PATH_BYTES_MAX) return null;
   const fd = streamSocket(AF_UNIX);
-  if (fd < 0) return true;
-  const connected = connectTo(fd, encodeUnix(path));
-  const reason = connected ? "" : errno();
-  closeSync(fd);
-  return connected || reason === "EAGAIN" || reason === "EACCES";
+  if (fd < 0) return 0;
+  try {
+    if (connectTo(fd, encodeUnix(path))) return socketOption(fd, PEER.option, PEER.level) ?? 0;
+    const reason = errno();
+    return reason === "EAGAIN" || reason === "EACCES" ? 0 : null;
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function remove(path: string): void {

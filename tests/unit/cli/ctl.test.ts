@@ -56,15 +56,53 @@ describe("the command line", () => {
 });
 
 describe("the server that is meant", () => {
-  const one: Server = { path: "/a", pid: 1, stopping: false, what: "a http://a" };
-  const two: Server = { path: "/b", pid: 2, stopping: false, what: "b http://b" };
-  const leaving: Server = { ...two, stopping: true };
+  const one: Server = {
+    path: "/a",
+    pid: 1,
+    state: "serving",
+    succeeds: null,
+    what: "a http://a",
+  };
+  const two: Server = { ...one, path: "/b", pid: 2, what: "b http://b" };
+  const leaving: Server = { ...two, state: "stopping" };
+  const silent: Server = { ...two, state: null, what: "does not answer" };
 
   test("the only one, or the one with the process id", () => {
     expect(chooseServer([one], null)).toEqual({ path: "/a" });
     expect(chooseServer([one, two], 2)).toEqual({ path: "/b" });
     expect(chooseServer([one, leaving], null)).toEqual({ path: "/a" });
     expect(chooseServer([leaving], null)).toEqual({ path: "/b" });
+  });
+
+  test("in an upgrade the one that serves", () => {
+    const successor: Server = { ...two, state: "starting", succeeds: 1 };
+    const next: Server = { ...two, path: "/c", pid: 3, state: "starting", succeeds: 2 };
+    expect(chooseServer([successor, one], null)).toEqual({ path: "/a" });
+    expect(chooseServer([{ ...one, state: "stopping" }, successor], null)).toEqual({ path: "/b" });
+    expect(chooseServer([{ ...one, state: "stopping" }, two, next], null)).toEqual({ path: "/b" });
+    expect(chooseServer([successor], null)).toEqual({ path: "/b" });
+    // One that nobody has told to replace the other is another server.
+    const other: Server = { ...two, state: "starting" };
+    expect(chooseServer([one, other], null)).toMatchObject({ ok: false });
+  });
+
+  test("one that does not answer is named", () => {
+    expect(chooseServer([silent], null)).toMatchObject({
+      error: "the server (pid 2) does not answer",
+      hint: expect.stringContaining("kill -CONT 2"),
+    });
+    expect(chooseServer([one, silent], 2)).toMatchObject({ silent: true });
+    expect(chooseServer([one, silent], null)).toMatchObject({
+      error: "several servers run; say which:\n  --pid 1  a http://a\n  --pid 2  does not answer",
+    });
+  });
+
+  test("other users' are named to root when there is none of its own", () => {
+    expect(chooseServer([], null, [{ pid: 9, uid: 33 }])).toMatchObject({
+      error: "no running server was found",
+      hint: "servers of other users have to be named: --pid 9 (user 33)",
+    });
+    expect(chooseServer([one], null, [{ pid: 9, uid: 33 }])).toEqual({ path: "/a" });
   });
 
   test("none, or too many", () => {
