@@ -155,7 +155,6 @@ async function run(plan: Plan, log: Logger, options: RunOptions): Promise<number
   const { succeeds } = own;
   const supervisor = makeSupervisor(plan, log, { listeners, succeeds, serving, waiting, noticed });
   if (supervisor === null) return EXIT_FAILED;
-  own.starts(supervisor);
   const reload = makeReload(supervisor, { plan, log, reread, own });
   ctl = openCtl({
     supervisor,
@@ -164,9 +163,11 @@ async function run(plan: Plan, log: Logger, options: RunOptions): Promise<number
     version: VERSION,
     addresses: listeners.map((listener) => addressText(listener, config.certfile.length > 0)),
     path: config.control,
-    successor: options.own.succeeds,
+    predecessor: own.succeeds ? process.ppid : null,
+    drained: own.beginsDrained,
     reload,
   });
+  own.starts(supervisor, ctl);
   const stopListening = listenForSignals(signalHandler(supervisor, log, { reload, own }));
   const watcher = config.reload ? await watch(config, supervisor) : null;
   supervisor.start();

@@ -14,6 +14,7 @@ import { openLogFile, setProcessName } from "../net/this-process.ts";
 import type { Logger } from "../observe/log.ts";
 import { errorText } from "../observe/log.ts";
 import type { ServerEvent } from "../supervisor/launch.ts";
+import type { Ctl } from "../supervisor/ctl/ctl.ts";
 import type { NotifySettings } from "../supervisor/process/notify.ts";
 import { Notifier, notifyVariables } from "../supervisor/process/notify.ts";
 import { claimPidFile, PidFile } from "../supervisor/process/pid-file.ts";
@@ -25,7 +26,7 @@ import {
 } from "../supervisor/process/privileges.ts";
 import type { Identity } from "../supervisor/process/privileges.ts";
 import type { Supervisor } from "../supervisor/supervisor.ts";
-import type { Inheritance, SuccessorReady, Upgrade } from "../supervisor/upgrade.ts";
+import type { Inheritance, SuccessorReady, TakeOver, Upgrade } from "../supervisor/upgrade.ts";
 import { problemsOfUser } from "./check.ts";
 import { ownCommand, ownDirectory } from "./again.ts";
 import { SUPERVISOR_RUNTIME } from "./runtime-options.ts";
@@ -58,6 +59,7 @@ export class ServerProcess {
   #pidFile: PidFile | null = null;
   #upgrade: Upgrade | null = null;
   #supervisor: Supervisor | null = null;
+  #ctl: Ctl | null = null;
   #status = "";
   #awaited = new Set<"serving" | "accepting">(["serving", "accepting"]);
   /** Asked for before this was the server. */
@@ -75,6 +77,10 @@ export class ServerProcess {
   /** Another server serves until this one takes over. */
   get succeeds(): boolean {
     return this.#options.inheritance !== null;
+  }
+
+  get beginsDrained(): boolean {
+    return this.#options.inheritance?.drained === true;
   }
 
   get isDaemon(): boolean {
@@ -126,8 +132,13 @@ export class ServerProcess {
     }
   }
 
-  starts(supervisor: Supervisor): void {
+  starts(supervisor: Supervisor, ctl: Ctl): void {
     this.#supervisor = supervisor;
+    this.#ctl = ctl;
+  }
+
+  get #drained(): boolean {
+    return this.#ctl?.drained === true;
   }
 
   /** The first workers serve; `arrived` is called when this is the server. */
@@ -202,7 +213,7 @@ export class ServerProcess {
         command: ownCommand(argv),
         directory: this.#directory,
         env: { ...process.env, ...SUPERVISOR_RUNTIME, ...notifyVariables(this.notifier.settings) },
-        inheritance: { sockets, pidFile },
+        inheritance: { sockets, pidFile, drained: this.#drained },
         withinMs: config.bootTimeoutMs === 0 ? Infinity : config.bootTimeoutMs + UPGRADE_MS_MORE,
         succeeded: (pid, ready) => this.#stepBack(pid, ready),
         failed: (why) => this.#goOn(why),
@@ -249,7 +260,8 @@ export class ServerProcess {
   async #takeOver(inheritance: Inheritance): Promise<void> {
     const { log, config } = this.#options;
     const { renewSockets } = await import("../net/renewal.ts");
-    await succeed({ pidFile: this.#pidFile?.path === inheritance.pidFile?.path });
+    const said = await succeed({ pidFile: this.#pidFile?.path === inheritance.pidFile?.path });
+    if (said !== null && said.drained !== inheritance.drained) this.#ctl?.setDrained(said.drained);
     takeBack(this.#listeners);
     this.#pidFile?.write(process.pid);
     for (const warning of renewSockets(this.#listeners, config)) log.warning(warning);
@@ -267,7 +279,8 @@ export class ServerProcess {
   }
 
   /** The successor serves. */
-  #stepBack(pid: number, ready: SuccessorReady): void {
+  #stepBack(pid: number, ready: SuccessorReady): Omit<TakeOver, "t"> {
+    const drained = this.#drained;
     this.#options.log.info(`upgrade: the new server serves, pid ${pid}; what runs here may finish`);
     this.#leaving = true;
     share(this.#listeners);
@@ -277,6 +290,7 @@ export class ServerProcess {
     }
     this.notifier.handOver(pid, this.#status);
     this.#supervisor?.retire();
+    return { drained };
   }
 
   #goOn(why: string): void {

@@ -14,18 +14,20 @@ export function takeInheritance(env: Record<string, string | undefined>): Inheri
   return JSON.parse(text) as Inheritance;
 }
 
-/** Tells the old server that this one serves; resolves when it has stepped back, or is gone. */
-export async function succeed(ready: Omit<SuccessorReady, "t">): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const message = ({ t }: TakeOver): void => {
-    if (t === "take-over") resolve();
+/** Tells the old server that this one serves; resolves when it has stepped back, with what it says then, or is gone (null). */
+export async function succeed(ready: Omit<SuccessorReady, "t">): Promise<TakeOver | null> {
+  const { promise, resolve } = Promise.withResolvers<TakeOver | null>();
+  const message = (said: TakeOver): void => {
+    if (said.t === "take-over") resolve(said);
   };
+  const gone = (): void => resolve(null);
   process.on("message", message);
-  process.on("disconnect", resolve);
+  process.on("disconnect", gone);
   if (process.connected) process.send?.({ t: "ready", ...ready } satisfies SuccessorReady);
-  else resolve();
-  await promise;
+  else gone();
+  const said = await promise;
   process.off("message", message);
-  process.off("disconnect", resolve);
+  process.off("disconnect", gone);
   if (process.connected) process.disconnect?.();
+  return said;
 }

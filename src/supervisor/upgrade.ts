@@ -11,6 +11,8 @@ import type { InheritedSocket } from "../net/succession.ts";
 export interface Inheritance {
   readonly sockets: readonly InheritedSocket[];
   readonly pidFile: { readonly path: string; readonly fd: number } | null;
+  /** `keelback ctl drain` was said to it, and nothing else since. */
+  readonly drained: boolean;
 }
 
 /** From the new one: it serves, and whether it has made the PID file its own. */
@@ -21,6 +23,8 @@ export interface SuccessorReady {
 /** To the new one: it is the server now. */
 export interface TakeOver {
   readonly t: "take-over";
+  /** As it is by now. */
+  readonly drained: boolean;
 }
 
 export const UPGRADE_VARIABLE = "KEELBACK_UPGRADE";
@@ -35,7 +39,8 @@ export interface UpgradeOptions {
   readonly inheritance: Inheritance;
   /** For the new one to serve; Infinity: as long as it takes. */
   readonly withinMs: number;
-  succeeded(pid: number, ready: SuccessorReady): void;
+  /** What it tells the new one. */
+  succeeded(pid: number, ready: SuccessorReady): Omit<TakeOver, "t">;
   failed(why: string): void;
 }
 
@@ -84,8 +89,7 @@ export class Upgrade {
   #ready(message: SuccessorReady): void {
     if (this.#settled || message.t !== "ready") return;
     this.#settle();
-    this.#options.succeeded(this.pid, message);
-    const answer: TakeOver = { t: "take-over" };
+    const answer: TakeOver = { t: "take-over", ...this.#options.succeeded(this.pid, message) };
     this.#process.send(answer);
     this.#process.unref();
   }
@@ -115,7 +119,7 @@ export class Upgrade {
  * A child's descriptors are numbered in the order in which they are passed. Those that the settings
  * may call by their number keep it.
  */
-function renumber({ sockets, pidFile }: Inheritance): {
+function renumber({ sockets, pidFile, ...rest }: Inheritance): {
   readonly descriptors: readonly (number | "ignore")[];
   readonly renumbered: Inheritance;
 } {
@@ -135,5 +139,5 @@ function renumber({ sockets, pidFile }: Inheritance): {
   ];
   const file = pidFile === null ? null : { ...pidFile, fd: place(pidFile.fd, false) };
   const descriptors = slots.map((fd) => fd ?? ("ignore" as const));
-  return { descriptors, renumbered: { sockets: renumbered, pidFile: file } };
+  return { descriptors, renumbered: { ...rest, sockets: renumbered, pidFile: file } };
 }

@@ -17,6 +17,10 @@ type Facts = Readonly<Record<string, unknown>>;
 /** The server as the control socket sees it. */
 export interface CtlTarget {
   readonly state: string;
+  /** The process of the server that this one is to replace, as long as it does not serve. */
+  readonly predecessor: number | null;
+  /** Not drained. */
+  readonly ready: boolean;
   readonly facts: AppFacts;
   readonly config: Config;
   readonly generation: number;
@@ -95,6 +99,7 @@ export class CtlHost {
       pid: process.pid,
       version,
       state: target.state,
+      succeeds: target.predecessor,
       upSeconds: this.#secondsSince(this.#startedAt),
       app: found,
       interface: spoken,

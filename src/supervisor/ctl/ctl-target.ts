@@ -6,11 +6,26 @@ import { DUMP_SIGNAL } from "../workers/dump.ts";
 import type { SupervisorParts } from "../parts.ts";
 import type { Supervisor } from "../supervisor.ts";
 
-export function ctlTarget(supervisor: Supervisor, log: Logger, clock: Clock): CtlTarget {
+export interface CtlTargetOptions {
+  readonly supervisor: Supervisor;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** The server that this one is to replace; null: none, or this is the server now. */
+  readonly predecessor: () => number | null;
+}
+
+export function ctlTarget(options: CtlTargetOptions): CtlTarget {
+  const { supervisor, log, clock, predecessor } = options;
   let ready = true;
   return {
     get state() {
-      return stateOf(supervisor.parts, ready);
+      return stateOf(supervisor.parts, ready, predecessor() === null);
+    },
+    get predecessor() {
+      return predecessor();
+    },
+    get ready() {
+      return ready;
     },
     get facts() {
       return supervisor.parts.facts;
@@ -40,7 +55,7 @@ export function ctlTarget(supervisor: Supervisor, log: Logger, clock: Clock): Ct
     recycle: (worker) => supervisor.parts.upkeep.recycle(worker, "asked"),
     setReady: (wanted) => {
       const { edges, stopping } = supervisor.parts;
-      if (stopping) return;
+      if (stopping || ready === wanted) return;
       ready = wanted;
       log.info(ready ? "ready again" : "drained: not ready any more, and serving on");
       edges.setReady(ready);
@@ -61,9 +76,9 @@ export function ctlTarget(supervisor: Supervisor, log: Logger, clock: Clock): Ct
   };
 }
 
-function stateOf({ fleet, stopping }: SupervisorParts, ready: boolean): string {
+function stateOf({ fleet, stopping }: SupervisorParts, ready: boolean, arrived: boolean): string {
   if (stopping) return "stopping";
-  if (fleet.phase === "running") {
+  if (fleet.phase === "running" && arrived) {
     if (fleet.pending !== null) return "reloading";
     return ready ? "serving" : "drained";
   }

@@ -15,8 +15,10 @@ export interface CtlOptions {
   readonly addresses: readonly string[];
   /** `--control`. */
   readonly path: string | null;
-  /** This server takes the place of another. */
-  readonly successor: boolean;
+  /** The server whose place this one takes; null: none. */
+  readonly predecessor: number | null;
+  /** It begins as one that `keelback ctl drain` has been said to. */
+  readonly drained: boolean;
   /** Reads the settings again and reloads: the new generation, 0 for none, or what is wrong with the settings. */
   reload(reason: string): number | string;
 }
@@ -25,13 +27,19 @@ export interface Ctl {
   /** The server serves: from now on it goes by its name. */
   link(): void;
   close(): void;
+  readonly drained: boolean;
+  setDrained(drained: boolean): void;
 }
 
 export function openCtl(options: CtlOptions): Ctl {
-  const { supervisor, log, clock, path, successor } = options;
+  const { supervisor, log, clock, path } = options;
   const { directory, reloads } = supervisor.parts;
+  const succeeds = options.predecessor !== null;
+  let { predecessor } = options;
+  const target = ctlTarget({ supervisor, log, clock, predecessor: () => predecessor });
+  if (options.drained) target.setReady(false);
   const host = new CtlHost({
-    target: ctlTarget(supervisor, log, clock),
+    target,
     version: options.version,
     addresses: options.addresses,
     reload: () => {
@@ -43,9 +51,14 @@ export function openCtl(options: CtlOptions): Ctl {
   const server = serveCtl(directory.ctl, host.answer);
   return {
     link: () => {
-      const failed = path === null ? null : linkSocket(path, directory.ctl, successor);
+      predecessor = null;
+      const failed = path === null ? null : linkSocket(path, directory.ctl, succeeds);
       if (failed !== null) log.error(`no control socket at ${path}: ${failed}`);
     },
+    get drained() {
+      return !target.ready;
+    },
+    setDrained: (drained) => target.setReady(!drained),
     close: () => {
       server.close();
       if (path !== null) unlinkSocket(path, directory.ctl);
