@@ -27,7 +27,8 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
   }
   // What a server of ours has left in the environment is no setting.
   const inheritance = takeInheritance(process.env);
-  const origin = { argv, inheritance, background: takeDaemonMark(process.env) };
+  const background = takeDaemonMark(process.env);
+  const origin = { argv, inheritance, background, notifySocket: null };
   if (argv[0] === "ctl") {
     const { runCtl } = await import("./ctl.ts");
     return runCtl(argv.slice(1));
@@ -51,6 +52,8 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
       // Whom another server of ours has started is inside already.
       if (chroot !== null && inheritance === null && !origin.background) {
         const { enterJail } = await import("./jail.ts");
+        const { keepNotifySocket } = await import("../supervisor/process/notify.ts");
+        const notifySocket = keepNotifySocket(process.env);
         const complaint = enterJail(chroot);
         if (complaint !== null) return refuse(`keelback: ${complaint}\n`, EXIT_FAILED);
         const inside = reread();
@@ -58,7 +61,7 @@ export async function runCommand(argv: readonly string[]): Promise<number> {
           const text = `chroot: the file that names ${chroot} must be inside of it, at the same path`;
           return refuse(`keelback: ${text}\n`, EXIT_FAILED);
         }
-        return runServer(inside, { origin, reread });
+        return runServer(inside, { origin: { ...origin, notifySocket }, reread });
       }
       return runServer(command, { origin, reread });
     }

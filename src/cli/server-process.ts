@@ -44,6 +44,8 @@ export interface Origin {
   /** It is the background part of `--daemon`. */
   readonly background: boolean;
   readonly notify: NotifySettings | null;
+  /** Kept from outside of the root directory. */
+  readonly notifySocket: number | null;
 }
 
 export interface ProcessOptions extends Origin {
@@ -71,7 +73,9 @@ export class ServerProcess {
 
   constructor(options: ProcessOptions) {
     this.#options = options;
-    this.notifier = new Notifier(options.notify, options.log);
+    const kept = options.inheritance?.notifySocket ?? options.notifySocket;
+    if (kept !== null) makeOwn(kept);
+    this.notifier = new Notifier(options.notify, options.log, kept);
   }
 
   /** Another server serves until this one takes over. */
@@ -208,12 +212,18 @@ export class ServerProcess {
     log.info(`upgrade: ${reason}`);
     const file = this.#pidFile;
     const pidFile = file === null ? null : { path: file.path, fd: file.fd };
+    const inheritance = {
+      sockets,
+      pidFile,
+      drained: this.#drained,
+      notifySocket: this.notifier.kept,
+    };
     try {
       this.#upgrade = new Starter({
         command: ownCommand(argv),
         directory: this.#directory,
         env: { ...process.env, ...SUPERVISOR_RUNTIME, ...notifyVariables(this.notifier.settings) },
-        inheritance: { sockets, pidFile, drained: this.#drained },
+        inheritance,
         withinMs: config.bootTimeoutMs === 0 ? Infinity : config.bootTimeoutMs + UPGRADE_MS_MORE,
         succeeded: (pid, ready) => this.#stepBack(pid, ready),
         failed: (why) => this.#goOn(why),

@@ -159,13 +159,24 @@ export function sendDatagram(address: Uint8Array, message: string): string | nul
   const fd = datagramSocket(AF_UNIX);
   if (fd < 0) return errno();
   try {
-    if (!connectTo(fd, address)) return errno();
-    const bytes = Buffer.from(message);
-    const sent = load().send(fd, ptr(bytes), bytes.length, MSG_NOSIGNAL);
-    return sent < 0 ? errno() : null;
+    return connectTo(fd, address) ? sendOn(fd, message) : errno();
   } finally {
     closeSync(fd);
   }
+}
+
+/** A datagram socket to keep, which finds its way also when the address does not lead there any more; null: nobody is there. */
+export function connectDatagram(address: Uint8Array): number | null {
+  const fd = datagramSocket(AF_UNIX);
+  if (fd < 0 || connectTo(fd, address)) return fd < 0 ? null : fd;
+  closeSync(fd);
+  return null;
+}
+
+/** Sends one datagram on a connected socket without waiting. Null, or the name of the error. */
+export function sendOn(fd: number, message: string): string | null {
+  const bytes = Buffer.from(message);
+  return load().send(fd, ptr(bytes), bytes.length, MSG_NOSIGNAL) < 0 ? errno() : null;
 }
 
 /**

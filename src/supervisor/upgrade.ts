@@ -13,6 +13,8 @@ export interface Inheritance {
   readonly pidFile: { readonly path: string; readonly fd: number } | null;
   /** `keelback ctl drain` was said to it, and nothing else since. */
   readonly drained: boolean;
+  /** A socket to the service manager, which is outside of this root directory. */
+  readonly notifySocket: number | null;
 }
 
 /** From the new one: it serves, and whether it has made the PID file its own. */
@@ -119,7 +121,7 @@ export class Upgrade {
  * A child's descriptors are numbered in the order in which they are passed. Those that the settings
  * may call by their number keep it.
  */
-function renumber({ sockets, pidFile, ...rest }: Inheritance): {
+function renumber({ sockets, pidFile, notifySocket, ...rest }: Inheritance): {
   readonly descriptors: readonly (number | "ignore")[];
   readonly renumbered: Inheritance;
 } {
@@ -138,6 +140,10 @@ function renumber({ sockets, pidFile, ...rest }: Inheritance): {
     ...own.map((socket) => ({ ...socket, fd: place(socket.fd, false) })),
   ];
   const file = pidFile === null ? null : { ...pidFile, fd: place(pidFile.fd, false) };
+  const notify = notifySocket === null ? null : place(notifySocket, false);
   const descriptors = slots.map((fd) => fd ?? ("ignore" as const));
-  return { descriptors, renumbered: { ...rest, sockets: renumbered, pidFile: file } };
+  return {
+    descriptors,
+    renumbered: { ...rest, sockets: renumbered, pidFile: file, notifySocket: notify },
+  };
 }

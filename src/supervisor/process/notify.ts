@@ -4,7 +4,12 @@
  * and up to a bound.
  */
 import { encodeAbstract, encodeUnix } from "../../net/address.ts";
-import { monotonicMicroseconds, sendDatagram } from "../../net/this-process.ts";
+import {
+  connectDatagram,
+  monotonicMicroseconds,
+  sendDatagram,
+  sendOn,
+} from "../../net/this-process.ts";
 import type { Logger } from "../../observe/log.ts";
 
 const WAITING_MAX = 64;
@@ -28,6 +33,11 @@ export function takeNotifySettings(env: Environment, pid: number): NotifySetting
   return { socket, watchdogMicroseconds: forUs && period > 0 ? period : null };
 }
 
+/** Before the root directory changes: a socket to the manager, whose path leads nowhere from inside; null: none, or none is needed. */
+export function keepNotifySocket({ NOTIFY_SOCKET: socket }: Environment): number | null {
+  return socket?.startsWith("/") === true ? connectDatagram(encodeUnix(socket)) : null;
+}
+
 /** The variables for a successor, which is another process. */
 export function notifyVariables(settings: NotifySettings | null): Record<string, string> {
   if (settings === null) return {};
@@ -39,6 +49,8 @@ export function notifyVariables(settings: NotifySettings | null): Record<string,
 
 export class Notifier {
   readonly settings: NotifySettings | null;
+  /** From outside of this root directory. */
+  readonly kept: number | null;
   readonly #address: Uint8Array;
   readonly #log: Logger;
   readonly #waiting: string[] = [];
@@ -46,8 +58,9 @@ export class Notifier {
   #watchdog: Timer | null = null;
   #closed = false;
 
-  constructor(settings: NotifySettings | null, log: Logger) {
+  constructor(settings: NotifySettings | null, log: Logger, kept: number | null) {
     this.settings = settings;
+    this.kept = kept;
     this.#log = log;
     const socket = settings?.socket ?? "";
     this.#address = socket.startsWith("@") ? encodeAbstract(socket.slice(1)) : encodeUnix(socket);
@@ -104,7 +117,8 @@ export class Notifier {
     for (;;) {
       const [message] = this.#waiting;
       if (message === undefined) return;
-      const failed = sendDatagram(this.#address, message);
+      const failed =
+        this.kept === null ? sendDatagram(this.#address, message) : sendOn(this.kept, message);
       if (failed === "EAGAIN" || failed === "ENOBUFS") {
         this.#retry = setTimeout(() => this.#flush(), RETRY_MS);
         return;

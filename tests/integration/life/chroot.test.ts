@@ -2,9 +2,10 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, realpathSync } from "node:fs";
 import { gone, processOf, treeOf } from "../../apps_life/processes.ts";
-import { Place, serve, text } from "../../apps_life/serve.ts";
+import { eventually, Place, serve, text } from "../../apps_life/serve.ts";
 import { Line } from "../../apps_life/successors.ts";
 import { repository, runKeelback } from "../../support/server.ts";
+import { ServiceManager } from "../../support/service-manager.ts";
 
 const asRoot = process.getuid?.() === 0;
 const PYTHON = ["--python", "/usr/bin/python3"];
@@ -63,6 +64,30 @@ describe.skipIf(!asRoot)("With chroot the whole server is inside before anything
     await gone([old]);
     expect(await text(server, "/")).toBe(inside);
     expect(realpathSync(`/proc/${successor.pid}/root`)).toBe(here.path);
+  });
+
+  test("the service manager is told, who is outside, by a successor too", async () => {
+    const { here, before } = jail();
+    using _ = here;
+    using outside = new Place();
+    using manager = new ServiceManager(outside.of("notify"));
+    chmodSync(outside.path, 0o755);
+    chmodSync(outside.of("notify"), 0o777);
+    const user = ["--user", "33", "--group", "33", "--workers", "1"];
+    await using server = await serve("inside:app", {
+      ...{ before, cwd: here.of("srv"), env: { NOTIFY_SOCKET: manager.name } },
+      args: ["--chroot", here.path, ...PYTHON, ...user],
+    });
+    await using line = new Line(server);
+    const said = (pid: number, what: string): Promise<unknown> =>
+      eventually(
+        () => `${what} of ${pid} in ${manager.news.join("; ")}`,
+        () => manager.news.some((news) => news.includes(what) && news.includes(`=${pid}\n`)),
+      );
+    await said(server.pid, "READY=1");
+    const successor = await line.upgrade();
+    await said(successor.pid, "READY=1");
+    expect(server.output()).not.toContain("cannot be told");
   });
 
   test("what is missing is named", async () => {
