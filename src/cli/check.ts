@@ -23,6 +23,8 @@ export function checkConfig(config: Config, running: boolean = false): readonly 
     ...logProblems("access-log", config.accessLog),
     ...logProblems("log-file", config.logFile),
     ...(config.pid === null || running ? [] : newFileProblems("pid", config.pid)),
+    // A link that every successor makes anew, and the end removes: unlike the PID file it needs its directory for good.
+    ...(config.control === null ? [] : newFileProblems("control", config.control)),
     ...identityProblems(config),
     ...(running ? [] : socketProblems(config)),
     ...ownerProblems(config.unixOwner),

@@ -131,6 +131,11 @@ describe.skipIf(!asRoot)("Root's rights are given up once the sockets are open",
     const unreadable = await run("--user", "nobody", "--access-log", secret.of("log"));
     expect(unreadable.code).toBe(1);
     expect(unreadable.stderr).toMatch(/access-log: .* \(as user 65534\)/);
+    const control = await run("--user", "nobody", "--control", secret.of("ctl.sock"));
+    expect(control.code).toBe(1);
+    expect(control.stderr).toMatch(
+      /control: .* cannot be written by this user .*\(as user 65534\)/,
+    );
     const unknown = await run("--user", "no-such-user");
     expect([unknown.code, unknown.stderr]).toEqual([
       2,
