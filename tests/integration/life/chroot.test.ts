@@ -1,6 +1,7 @@
 /** The server in another root directory: one of bind mounts, in a mount namespace of its own that ends with it. */
 import { describe, expect, test } from "bun:test";
-import { chmodSync, existsSync, mkdirSync, realpathSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, realpathSync } from "node:fs";
+import { inContainer } from "../../../src/supervisor/process/privileges.ts";
 import { gone, processOf, treeOf } from "../../apps_life/processes.ts";
 import { eventually, Place, serve, text } from "../../apps_life/serve.ts";
 import { Line } from "../../apps_life/successors.ts";
@@ -100,6 +101,30 @@ describe.skipIf(!asRoot)("With chroot the whole server is inside before anything
     expect(empty.stderr).toContain("must be there (mount --bind)");
   });
 });
+
+/** Apart from its files, which a jail has not: nothing is warned of in a container. */
+const contained = inContainer({
+  ...{ pid: process.pid, env: process.env, exists: () => false },
+  read: (path) => (existsSync(path) ? readFileSync(path, "utf8") : null),
+});
+
+describe.skipIf(!asRoot || contained)(
+  "Root's rights are given up once the sockets are open",
+  () => {
+    test("an app that runs as root is warned of (needs root, outside a container)", async () => {
+      const { here, before } = jail();
+      using _ = here;
+      const options = { before, cwd: here.of("srv") };
+      const words = ["--chroot", here.path, ...PYTHON, "--workers", "1"];
+      await using server = await serve("inside:app", { ...options, args: words });
+      await server.waitForLine(/the app runs as root: name a user .* --user USER/);
+      const user = ["--user", "33", "--group", "33"];
+      await using other = await serve("inside:app", { ...options, args: [...words, ...user] });
+      await other.waitForLine(/Ready in/);
+      expect(other.output()).not.toContain("runs as root");
+    });
+  },
+);
 
 test("chroot needs root", async () => {
   const words = ["x:app", "--bind", "127.0.0.1:0", "--chroot", "/"];

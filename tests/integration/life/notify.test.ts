@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { descendants, gone } from "../../apps_life/processes.ts";
+import { descendants, gone, processOf } from "../../apps_life/processes.ts";
 import { eventually, Place, serve, text } from "../../apps_life/serve.ts";
+import { Line } from "../../apps_life/successors.ts";
 import { ServiceManager } from "../../support/service-manager.ts";
 
 const args = ["--workers", "1"];
@@ -114,6 +115,22 @@ describe("The service manager is told", () => {
       return manager.messages.filter((message) => message === "WATCHDOG=1").length >= 5;
     });
     expect(await text(server, "/")).toBe("none");
+  });
+
+  test("signs of life come from a successor when the old server is gone", async () => {
+    using here = place();
+    using manager = new ServiceManager(here.of("notify"));
+    const env = { NOTIFY_SOCKET: manager.name, WATCHDOG_USEC: "40000", WATCHDOG_PID: "" };
+    await using server = await serve("notified:app", { args, env, place: here, cwd: here.path });
+    await using line = new Line(server);
+    await eventually("the start", () => manager.news.length > 0);
+    const old = processOf(server.pid)!;
+    await line.upgrade();
+    await gone([old]);
+    const before = manager.messages.length;
+    await eventually("signs of life", () => {
+      return manager.messages.slice(before).filter((one) => one === "WATCHDOG=1").length >= 5;
+    });
   });
 
   test("signs of life that another process is asked for are not sent", async () => {
