@@ -4,6 +4,7 @@
  */
 import { connect } from "node:net";
 import type { NetConnectOpts, Socket } from "node:net";
+import { connect as connectTls } from "node:tls";
 
 export interface RawResponse {
   status: number;
@@ -64,13 +65,16 @@ export class RawClient implements AsyncDisposable {
     });
   }
 
-  static async connect(to: number | string): Promise<RawClient> {
+  /** To a port of this machine, with TLS (whatever the certificate) when it is `secure`, or to a path. */
+  static async connect(to: number | string, secure: boolean = false): Promise<RawClient> {
     const options: NetConnectOpts & { allowHalfOpen: boolean } =
       typeof to === "number"
         ? { port: to, host: "127.0.0.1", allowHalfOpen: true }
         : { path: to, allowHalfOpen: true };
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const socket = connect(options, resolve);
+    const socket = secure
+      ? connectTls({ ...options, rejectUnauthorized: false }, resolve)
+      : connect(options, resolve);
     socket.once("error", reject);
     await promise;
     socket.off("error", reject);
