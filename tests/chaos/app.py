@@ -84,13 +84,14 @@ async def download(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 async def events(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Server-sent events, numbered, ten a second."""
+    """Server-sent events, numbered, ten a second, each with the checksum."""
     headers = [(b"content-type", b"text/event-stream")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     number = 0
+    digest = digest_of(scope).hexdigest()
     while True:
         number += 1
-        data = f"data: {number}\n\n".encode()
+        data = f"data: {number} {digest}\n\n".encode()
         try:
             await send({"type": "http.response.body", "body": data, "more_body": True})
         except OSError:
@@ -100,6 +101,7 @@ async def events(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 async def hang(scope: dict[str, Any], receive: Any, send: Any) -> None:
     """Never comes back, and lets nobody else run."""
+    note("hung", str(os.getpid()))
     while True:
         time.sleep(0.05)
 

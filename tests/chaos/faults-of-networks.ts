@@ -2,7 +2,9 @@
  * Connections that are delayed, throttled, sliced and cut on their way, by toxiproxy: requests of all kinds go through it for a while,
  * beside the others. What only takes longer must come out right; what is cut may be lost, and is never wrong.
  */
-import { type Fault, type Faults, nothing, recovered, type Scene } from "./fault.ts";
+import type { Course } from "./course.ts";
+import { type Fault, type Faults, isEnd, nothing, recovered, type Scene } from "./fault.ts";
+import { WITHIN } from "./fault.ts";
 import type { Toxic } from "./toxiproxy.ts";
 import { Traffic } from "./traffic.ts";
 
@@ -13,7 +15,7 @@ const TRAFFIC_MS = 1500;
 
 /** It goes for requests on this network only. */
 const cuts: Fault["allows"] = (kind, fate) =>
-  kind.startsWith(VIA) && (fate === "lost" || fate === "cut" || fate === "late");
+  kind.startsWith(VIA) && (["lost", "cut", "late"].includes(fate) || isEnd(fate));
 
 /** What it does to the answers only: the requests arrive. */
 const DOWN = ["downstream"] as const;
@@ -54,19 +56,19 @@ const TOXICS: Readonly<Record<string, [Toxic, Fault["allows"]]>> = {
 
 export const NETWORKS: Faults = Object.fromEntries(
   Object.entries(TOXICS).map(([name, [toxic, allows]]) => {
-    const run: Fault["run"] = (scene) => through(scene, toxic);
-    return [name, { weight: 0.5, allows, run }];
+    const run: Fault["run"] = (scene, course) => through(scene, course, toxic);
+    return [name, { weight: 0.5, allows, within: WITHIN.answer, run }];
   }),
 );
 
-async function through(scene: Scene, toxic: Toxic): Promise<void> {
-  const { toxiproxy, ledger, server } = scene;
-  if (toxiproxy === null) throw new Error("toxiproxy is not installed: make chaos builds it");
-  await toxiproxy.with(server.port, toxic, async (port) => {
-    const traffic = new Traffic(port, ledger, VIA);
+async function through(scene: Scene, course: Course, toxic: Toxic): Promise<void> {
+  const { toxiproxy, ledger, door } = scene;
+  await toxiproxy.with(door.port, toxic, async (port) => {
+    const traffic = new Traffic(door.by(port), ledger, VIA);
     traffic.start(SCALE);
     await Bun.sleep(TRAFFIC_MS);
     await traffic.stop();
   });
+  course.over();
   await recovered(scene);
 }

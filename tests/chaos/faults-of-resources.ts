@@ -1,10 +1,10 @@
 /** Descriptors, memory and room on the disk that run out: for a while, then there is enough again. */
 import { readFileSync, rmSync, symlinkSync } from "node:fs";
 import { descendants, type Process, treeOf } from "../apps_life/processes.ts";
-import { ask } from "../apps_life/serve.ts";
 import { RawClient } from "../support/raw-client.ts";
+import type { Course } from "./course.ts";
 import { between, edgeDies, type Fault, type Faults, isNoted, nothing, pick } from "./fault.ts";
-import { recovered, type Scene, workerDies, workersAre } from "./fault.ts";
+import { RECOVERY_MS, recovered, type Scene, WITHIN, workerDies, workersAre } from "./fault.ts";
 import { ACCESS_LOG } from "./stage.ts";
 
 const SHORT_MS_MIN = 500;
@@ -22,15 +22,16 @@ const memoryFails: Fault["allows"] = (kind, fate) =>
   workerDies(kind, fate) || fate === "status 500";
 
 export const RESOURCES: Faults = {
-  "no descriptors for the edge": {
+  "no descriptors for an edge": {
     weight: 1,
-    // Who has no connection yet waits for one.
-    allows: nothing,
-    async run(scene) {
-      const edge = pick(scene, treeOf(scene.supervisor).edges);
-      await limited(scene, edge, "nofile", NO_MORE, async () => {
+    within: WITHIN.answer,
+    // Who has no connection yet waits for one; those that are idle make room.
+    allows: (_, fate) => fate === "end by FIN",
+    async run(scene, course) {
+      const edge = pick(scene, treeOf(scene.server).edges);
+      await limited(scene, course, [edge, "nofile", NO_MORE], async () => {
         const newcomers = await Promise.all(
-          Array.from({ length: NEWCOMERS }, () => RawClient.connect(scene.server.port)),
+          Array.from({ length: NEWCOMERS }, () => RawClient.connect(scene.door.port)),
         );
         await shortly(scene);
         for (const client of newcomers) client.close();
@@ -39,70 +40,79 @@ export const RESOURCES: Faults = {
   },
   "no descriptors for a worker": {
     weight: 1,
+    within: WITHIN.answer,
     allows: notesFail,
-    async run(scene) {
-      const worker = pick(scene, treeOf(scene.supervisor).workers);
-      await limited(scene, worker, "nofile", NO_MORE, () => shortly(scene));
+    async run(scene, course) {
+      const worker = pick(scene, treeOf(scene.server).workers);
+      await limited(scene, course, [worker, "nofile", NO_MORE], () => shortly(scene));
     },
   },
   "no memory for a worker": {
     weight: 1,
+    within: WITHIN.fork,
     allows: memoryFails,
-    async run(scene) {
-      const worker = pick(scene, treeOf(scene.supervisor).workers);
+    async run(scene, course) {
+      const worker = pick(scene, treeOf(scene.server).workers);
       const bytes = virtualBytes(worker) + 4 * MIB;
-      await limited(scene, worker, "as", bytes, async () => {
-        for (let n = 0; n < 4; n++) await ask(scene.server, "/leak/16").catch(() => null);
+      await limited(scene, course, [worker, "as", bytes], async () => {
+        for (let n = 0; n < 4; n++) await scene.door.ask("/leak/16", RECOVERY_MS).catch(() => null);
         await shortly(scene);
       });
     },
   },
   "leak in a worker": {
     weight: 1,
+    within: WITHIN.fork,
     allows: nothing,
     async run(scene) {
-      await ask(scene.server, "/leak/64");
+      await scene.door.ask("/leak/64", RECOVERY_MS);
       await recovered(scene);
     },
   },
-  "no memory for the edge": {
+  "no memory for an edge": {
     weight: 1,
+    within: WITHIN.start,
+    replaces: true,
     allows: edgeDies,
-    async run(scene) {
-      const edge = pick(scene, treeOf(scene.supervisor).edges);
-      await limited(scene, edge, "as", virtualBytes(edge) + MIB, () => shortly(scene));
+    async run(scene, course) {
+      const edge = pick(scene, treeOf(scene.server).edges);
+      await limited(scene, course, [edge, "as", virtualBytes(edge) + MIB], () => shortly(scene));
     },
   },
   "a full disk for the access log": {
     weight: 1,
+    within: WITHIN.answer,
     allows: nothing,
-    async run(scene) {
+    async run(scene, course) {
       const path = scene.place.of(ACCESS_LOG);
-      const { pid } = scene.supervisor;
+      const { pid } = scene.server;
       rmSync(path, { force: true });
       symlinkSync("/dev/full", path);
       process.kill(pid, "SIGUSR1");
       await shortly(scene);
       rmSync(path);
       process.kill(pid, "SIGUSR1");
+      course.over();
       await recovered(scene);
     },
   },
-  "no room for the files of the edge": {
+  "no room for the files of an edge": {
     weight: 1,
+    within: WITHIN.answer,
     allows: nothing,
-    async run(scene) {
-      const edge = pick(scene, treeOf(scene.supervisor).edges);
-      await limited(scene, edge, "fsize", 0, () => shortly(scene));
+    async run(scene, course) {
+      const edge = pick(scene, treeOf(scene.server).edges);
+      await limited(scene, course, [edge, "fsize", 0], () => shortly(scene));
     },
   },
   "no room for the files of new workers": {
     weight: 1,
+    within: WITHIN.fork,
     allows: workerDies,
-    async run(scene) {
-      const zygote = pick(scene, treeOf(scene.supervisor).zygotes);
-      await limited(scene, zygote, "fsize", 0, async () => {
-        const worker = pick(scene, treeOf(scene.supervisor).workers);
+    async run(scene, course) {
+      const zygote = pick(scene, treeOf(scene.server).zygotes);
+      await limited(scene, course, [zygote, "fsize", 0], async () => {
+        const worker = pick(scene, treeOf(scene.server).workers);
         process.kill(worker.pid, "SIGKILL");
         await shortly(scene);
       });
@@ -123,9 +133,8 @@ function virtualBytes({ pid }: Process): number {
 /** The process may have no more than this, until `work` is done; it may have ended meanwhile. */
 async function limited(
   scene: Scene,
-  { pid }: Process,
-  resource: "nofile" | "as" | "fsize",
-  most: number,
+  course: Course,
+  [{ pid }, resource, most]: readonly [Process, "nofile" | "as" | "fsize", number],
   work: () => Promise<void>,
 ): Promise<void> {
   const read = Bun.spawnSync([
@@ -142,5 +151,6 @@ async function limited(
     const children = descendants(pid).map((one) => one.pid);
     for (const one of [pid, ...children]) limit(one, read.stdout.toString().trim());
   }
+  course.over();
   await recovered(scene);
 }

@@ -1,12 +1,14 @@
 /**
  * What is done to the server, and what each may do to requests that run meanwhile. Everything that a row does not allow is a failure.
  */
+import { Course } from "./course.ts";
 import { type Fault, type Faults, type Scene } from "./fault.ts";
 import { CLIENTS } from "./faults-of-clients.ts";
 import { NETWORKS } from "./faults-of-networks.ts";
 import { PROCESSES } from "./faults-of-processes.ts";
 import { RELEASES } from "./faults-of-releases.ts";
 import { RESOURCES } from "./faults-of-resources.ts";
+import { settled } from "./settled.ts";
 
 export const FAULTS: Faults = {
   ...PROCESSES,
@@ -17,12 +19,10 @@ export const FAULTS: Faults = {
 };
 
 /** The next one, by weight; `only` names those that come into question, empty: all. */
-export function choose(scene: Scene, only: readonly string[]): string {
-  const wanted = (name: string): boolean =>
-    (only.length === 0 || only.includes(name)) && (scene.toxiproxy !== null || !(name in NETWORKS));
-  const rows = Object.entries(FAULTS).filter(([name]) => wanted(name));
+export function choose({ random }: Scene, only: readonly string[]): string {
+  const rows = Object.entries(FAULTS).filter(([name]) => only.length === 0 || only.includes(name));
   const all = rows.reduce((sum, [, { weight }]) => sum + weight, 0);
-  let at = scene.random() * all;
+  let at = random() * all;
   for (const [name, { weight }] of rows) {
     at -= weight;
     if (at < 0) return name;
@@ -33,14 +33,16 @@ export function choose(scene: Scene, only: readonly string[]): string {
 /** In words what went wrong; null: the server has recovered in time. */
 export async function inflict(scene: Scene, name: string): Promise<string | null> {
   const fault: Fault = FAULTS[name]!;
-  const excuse = scene.ledger.excuse(name, fault.allows);
+  const course = new Course(scene.ledger, name, fault.allows);
+  let failure: string | null = null;
   try {
-    await fault.run(scene);
-    scene.ledger.recovered(excuse);
-    return null;
+    await fault.run(scene, course);
+    course.recovered();
   } catch (error) {
-    return `no recovery from "${name}": ${String(error)}`;
-  } finally {
-    excuse.until = performance.now();
+    failure = `no recovery from "${name}": ${String(error)}`;
   }
+  await settled();
+  const seconds = course.end();
+  if (failure !== null || seconds <= fault.within) return failure;
+  return `recovered from "${name}" after ${seconds.toFixed(2)} s, ${fault.within} s are promised`;
 }

@@ -1,4 +1,4 @@
-"""Clients at one address that have eight ports: `few_ports.py ADDRESS PORT`.
+"""Clients at one address that have eight ports: `few_ports.py ADDRESS PORT plain|tls`.
 
 When all are taken there is no further connection (which is what is tried), and as soon as one is
 free there is. Every answer must be the one to its request.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import socket
+import ssl
 import struct
 import sys
 
@@ -47,13 +48,22 @@ def ask(client: socket.socket, path: str) -> None:
         answer += piece
 
 
-def main(source: str, port: int) -> None:
+def secured(client: socket.socket) -> ssl.SSLSocket:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(client)
+
+
+def main(source: str, port: int, secure: bool) -> None:
     for number in range(ROUNDS):
         clients: list[socket.socket] = []
         while (client := connect(source, port)) is not None:
             clients.append(client)
         if not clients:
             sys.exit("no port became free")
+        if secure:
+            clients = [secured(client) for client in clients]
         for index, client in enumerate(clients):
             ask(client, f"/sum/port{number}-{index}")
         for client in clients:
@@ -62,4 +72,4 @@ def main(source: str, port: int) -> None:
             client.close()
 
 
-main(sys.argv[1], int(sys.argv[2]))
+main(sys.argv[1], int(sys.argv[2]), sys.argv[3] == "tls")

@@ -3,8 +3,13 @@
  * another request, and an unsafe request that was run twice.
  */
 
-/** How a request can go. `lost`: no byte of an answer came; `cut`: it ended half way; `wrong`: it is not the answer to this request. */
-export type Fate = "ok" | "wrong" | "lost" | "cut" | "late" | `status ${number}`;
+/**
+ * How a request can go. `lost`: no byte of an answer came; `cut`: it ended half way; `wrong`: it is not the answer to this request. And
+ * how the server can end a connection that is kept for further requests, whether one is under way on it or not.
+ */
+export type Fate =
+  | ("ok" | "wrong" | "lost" | "cut" | "late" | `status ${number}`)
+  | ("end by FIN" | "end by reset" | "end by Connection: close" | "end by GOAWAY");
 
 export interface Request {
   readonly kind: string;
@@ -45,10 +50,11 @@ const isLate: Excuse["allows"] = (_, fate) =>
 
 export class Ledger {
   readonly tallies: Map<string, Tally> = new Map();
-  /** By fault the longest time that it took, until the server had recovered, in seconds. */
+  /** By fault the longest time that the server took to recover, in seconds. */
   readonly recoveries: Record<string, number> = {};
-  /** How often the machine stood still. */
+  /** How often the machine stood still, and for how long altogether. */
   stalls = 0;
+  stalledMs = 0;
   readonly #failures: Failure[] = [];
   readonly #excuses: Excuse[] = [];
 
@@ -70,9 +76,8 @@ export class Ledger {
     return excuse;
   }
 
-  /** The server has recovered from what an excuse is for. */
-  recovered(excuse: Excuse): void {
-    const seconds = (performance.now() - excuse.from) / 1000;
+  /** The server has recovered from what an excuse is for, in this time. */
+  recovered(excuse: Excuse, seconds: number): void {
     const longest = Math.max(this.recoveries[excuse.fault] ?? 0, seconds);
     this.recoveries[excuse.fault] = Math.round(longest * 100) / 100;
   }
@@ -81,6 +86,7 @@ export class Ledger {
   stalled(from: number): void {
     const until = performance.now() + STALL_AFTERMATH_MS;
     this.stalls += 1;
+    this.stalledMs += performance.now() - from;
     this.#excuses.push({ fault: "the machine stood still", from, until, allows: isLate });
   }
 

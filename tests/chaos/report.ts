@@ -1,11 +1,10 @@
 /** What a run says at its end: requests by kind, what went wrong in words, and a soak as Markdown. */
-import { bytesOf } from "./footprint.ts";
+import { bytesOf, descriptorsOf } from "./footprint.ts";
 import { type Failure, type Ledger, percentile } from "./ledger.ts";
+import { shapeText } from "./shape.ts";
 import type { SoakReport } from "./soak.ts";
 
 const MIB = 1024 * 1024;
-/** Lines of the table of memory in the Markdown. */
-const MINUTES = 60;
 const BROKEN_SHOWN = 20;
 
 export interface Row {
@@ -52,9 +51,9 @@ export function table(rows: Rows): string {
   const lines = Object.entries(rows).map(([kind, row]) => {
     const numbers = [row.ok, row.excused, row.failed].map((n) => String(n).padStart(8));
     const times = [row.p50, row.p99].map((ms) => ms.toFixed(1).padStart(9));
-    return `${kind.padEnd(10)}${[...numbers, ...times].join("")}`;
+    return `${kind.padEnd(14)}${[...numbers, ...times].join("")}`;
   });
-  return `              ok excused  failed   P50 ms   P99 ms\n${lines.join("\n")}`;
+  return `                  ok excused  failed   P50 ms   P99 ms\n${lines.join("\n")}`;
 }
 
 interface Done {
@@ -65,7 +64,7 @@ interface Done {
 export function faultsText({ faults, recoverySeconds }: Done): string {
   const parts = Object.entries(faults).map(([name, count]) => {
     const seconds = recoverySeconds[name];
-    return `${count} x ${name}${seconds === undefined ? "" : ` (over in ${seconds} s)`}`;
+    return `${count} x ${name}${seconds === undefined ? "" : ` (recovered in ${seconds} s)`}`;
   });
   return parts.join(", ");
 }
@@ -81,50 +80,43 @@ export function soakMarkdown(
   report: SoakReport,
   machine: Readonly<Record<string, string>>,
 ): string {
-  const { seconds, warmUpSeconds, scale, seed, traffic, samples, descriptors, broken } = report;
+  const { seconds, warmUpSeconds, scale, seed, shape, traffic, rests, broken } = report;
   const { cpu, cores, memory, system, commit, date } = machine;
   const requests = Object.entries(traffic).map(([kind, { ok, excused, failed, p50, p99 }]) => {
     return `| ${[kind, ok, excused, failed, p50.toFixed(1), p99.toFixed(1)].join(" | ")} |`;
   });
-  const step = Math.max(1, Math.ceil(samples.length / MINUTES));
-  const memoryRows = samples
-    .filter((_, index) => index % step === 0)
-    .map((sample) => {
-      const mib = (["supervisor", "edge", "zygote", "worker"] as const).map((role) =>
-        (bytesOf(sample, role) / MIB).toFixed(1),
-      );
-      const count = sample.processes.reduce((sum, one) => sum + one.descriptors, 0);
-      const cells = [Math.round(sample.seconds), ...mib, (bytesOf(sample) / MIB).toFixed(1)];
-      return `| ${[...cells, sample.processes.length, count].join(" | ")} |`;
-    });
+  const memoryRows = rests.map((sample) => {
+    const mib = (["supervisor", "edge", "zygote", "worker"] as const).map((role) =>
+      (bytesOf(sample, role) / MIB).toFixed(1),
+    );
+    const sum = (bytesOf(sample) / MIB).toFixed(1);
+    return `| ${[Math.round(sample.seconds), ...mib, sum, descriptorsOf(sample)].join(" | ")} |`;
+  });
   return [
     `# A soak of ${Math.round(seconds / 60)} minutes, ${date}`,
     "",
-    `\`make soak\`, seed ${seed}, ${scale} of the rates of tests/chaos/traffic.ts, the first ${warmUpSeconds} s are warm-up.`,
+    `\`make soak\`, seed ${seed} (${shapeText(shape)}), ${scale} of the rates of tests/chaos/traffic.ts, the first ${warmUpSeconds} s are warm-up.`,
     `Commit ${commit}. ${cpu}, ${cores} cores, ${memory}, ${system}; other work ran on the machine.`,
     "",
     `Done to the server: ${faultsText(report)}.`,
     "",
-    `${slopesText(report)} (bar: all of it at most 1; least of each two minutes, Theil-Sen).`,
+    `${slopesText(report)} (bar: all of it at most 1; samples at rest, Theil-Sen; supervisor and edges each compared with themselves alone).`,
     report.asIs
       ? "Garbage was left to the runtime, so that memory swings by when it collects."
       : "Edges and supervisors collected their garbage every 5 s: this is what lives (tests/chaos/collect.ts).",
     "",
-    "Descriptors at rest, of each process: before, after the traffic, after an upgrade.",
-    "",
-    ...descriptors.map((line) => `- ${line}`),
-    "",
     broken.length === 0 ? "Nothing was broken." : `Broken (${broken.length}):`,
     ...broken.slice(0, BROKEN_SHOWN).map((line) => `- ${line}`),
     "",
-    "| requests | ok | excused | failed | P50, ms | P99, ms |",
+    "| requests and connections | ok | excused | failed | P50, ms | P99, ms |",
     "| --- | --: | --: | --: | --: | --: |",
     ...requests,
     "",
-    "Memory in MiB (PSS without pages of files, which change with whatever else runs on the machine):",
+    "At rest, right after a reload (the last line: after an upgrade): memory in MiB (PSS without pages of files, which change with whatever",
+    "else runs on the machine), and the descriptors of each process.",
     "",
-    "| s | supervisor | edge | zygote | workers | all | processes | descriptors |",
-    "| --: | --: | --: | --: | --: | --: | --: | --: |",
+    "| s | supervisor | edges | zygote | workers | all | descriptors |",
+    "| --: | --: | --: | --: | --: | --: | --- |",
     ...memoryRows,
     "",
   ].join("\n");

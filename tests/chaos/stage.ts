@@ -1,68 +1,91 @@
-/** The server under chaos: how it is started, found again after an upgrade, and ended. */
-import { existsSync, mkdirSync, readFileSync, readdirSync } from "node:fs";
-import { descendants, gone, isAlive, processOf } from "../apps_life/processes.ts";
+/** The server under chaos: how it is started, what it must not leave behind, and how it ends. */
+import { existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, statSync } from "node:fs";
+import { isHeld } from "../../src/net/lifeline.ts";
+import { gone, isAlive } from "../apps_life/processes.ts";
 import type { Place } from "../apps_life/serve.ts";
-import { startServer, type TestServer } from "../support/server.ts";
+import { testCertificate } from "../support/certificate.ts";
+import { examplesPython, repository } from "../support/server.ts";
+import { Door } from "./door.ts";
+import { Service } from "./service.ts";
+import type { Shape } from "./shape.ts";
 
 export const WORKERS = 2;
 /** A request of the app that takes longer is given up. */
 export const TIMEOUT_SECONDS = 3;
-const APP = new URL("app.py", import.meta.url).pathname;
+/** An app that goes on all the same is killed. */
+export const INTERRUPT_SECONDS = 2;
+const HERE = new URL(".", import.meta.url).pathname;
 export const ACCESS_LOG = "access.log";
+/** Another name of the control socket: a link. */
+export const CONTROL = "control";
 const PID_FILE = "pid";
+const UNIX_SOCKET = "socket";
 /** Where the server makes its private directory. */
 const RUNTIME_DIRECTORY = "run";
 const STOP_MS = 40_000;
+/** A start leaves alone what is younger: it may be in the making (src/supervisor/directory.ts). */
+const YOUNG_MS = 10_000;
+
+export interface Stage {
+  readonly server: Service;
+  readonly door: Door;
+}
 
 export function startStage(
   place: Place,
+  shape: Shape,
   more: readonly string[] = [],
   env: Readonly<Record<string, string>> = {},
-): Promise<TestServer> {
+): Stage {
   mkdirSync(place.of(RUNTIME_DIRECTORY));
-  // Under a name that no module of the tests has.
-  place.write("chaos_app.py", readFileSync(APP));
-  return startServer({
-    app: "chaos_app:app",
+  // Under names that no module of the tests has.
+  for (const name of ["app.py", "wsgi_app.py", "websocket.py"]) {
+    place.write(`chaos_${name}`, readFileSync(HERE + name));
+  }
+  const unix = shape.unix ? place.of(UNIX_SOCKET) : null;
+  const { certificate, key } = testCertificate();
+  const command = [
+    ...[`${repository}/keelback`, "serve"],
+    shape.app === "asgi" ? "chaos_app:app" : "chaos_wsgi_app:app",
+    ...["--python", examplesPython() ?? "python3", "--bind", "fd://3"],
+    ...(unix === null ? [] : ["--bind", `unix:${unix}`]),
+    ...(shape.tls ? ["--certfile", certificate, "--keyfile", key] : []),
+    ...["--edges", String(shape.edges), "--workers", String(WORKERS)],
+    ...["--timeout", `${TIMEOUT_SECONDS}`, "--interrupt", `${INTERRUPT_SECONDS}`],
+    ...["--graceful-timeout", "20", "--max-worker-memory", "100m"],
+    ...["--access-log", place.of(ACCESS_LOG), "--pid", place.of(PID_FILE)],
+    ...["--control", place.of(CONTROL), ...more],
+  ];
+  const mark = { PLACE: place.path };
+  const runtime = { XDG_RUNTIME_DIR: place.of(RUNTIME_DIRECTORY) };
+  const server = new Service({
+    command,
     cwd: place.path,
-    env: {
-      PLACE: place.path,
-      PYTHONDONTWRITEBYTECODE: "1",
-      XDG_RUNTIME_DIR: place.of(RUNTIME_DIRECTORY),
-      ...env,
-    },
-    args: [
-      ...["--workers", String(WORKERS), "--timeout", String(TIMEOUT_SECONDS)],
-      ...["--graceful-timeout", "20", "--max-worker-memory", "100m"],
-      ...["--access-log", place.of(ACCESS_LOG), "--pid", place.of(PID_FILE), ...more],
-    ],
+    env: { PYTHONDONTWRITEBYTECODE: "1", ...mark, ...runtime, ...env },
+    mark: `PLACE=${place.path}`,
+    pidFile: place.of(PID_FILE),
+  });
+  server.start();
+  return { server, door: new Door(server.port, shape.tls, unix) };
+}
+
+/** Directories of servers that were killed, which the last start should have removed. */
+export function leftBehind({ startedAt }: Service, place: Place): string[] {
+  const base = place.of(RUNTIME_DIRECTORY);
+  return readdirSync(base).filter((name) => {
+    const lifeline = `${base}/${name}/lifeline`;
+    if (!existsSync(lifeline)) return true;
+    return statSync(lifeline).ctimeMs < startedAt - YOUNG_MS && !isHeld(lifeline);
   });
 }
 
-/** The process that leads the server now: an upgrade changes it. */
-export class Supervisor {
-  readonly #server: TestServer;
-  readonly #file: string;
-
-  constructor(server: TestServer, place: Place) {
-    this.#server = server;
-    this.#file = place.of(PID_FILE);
-  }
-
-  get pid(): number {
-    if (!existsSync(this.#file)) return this.#server.pid;
-    return Number(readFileSync(this.#file, "utf8")) || this.#server.pid;
-  }
-}
-
 /** The server stops in peace, and takes all its processes and files with it. In words what it does not; empty: nothing. */
-export async function ended(
-  server: TestServer,
-  { pid }: Supervisor,
-  place: Place,
-): Promise<string[]> {
-  const own = processOf(pid);
-  const all = [...(own === undefined ? [] : [own]), ...descendants(pid)];
+export async function ended(server: Service, place: Place): Promise<string[]> {
+  const all = server.processes();
+  const before = leftBehind(server, place);
+  const { pid, leads } = server;
+  if (!all.some((one) => one.pid === pid)) return ["the server does not run any more"];
+  const own = runtimeDirectory(place);
   process.kill(pid, "SIGTERM");
   try {
     await gone(all, STOP_MS);
@@ -70,21 +93,25 @@ export async function ended(
     for (const one of all.filter(isAlive)) process.kill(one.pid, "SIGKILL");
     return [String(error)];
   }
-  const code = pid === server.pid ? await server.exited : 0;
-  const files = readdirSync(place.of(RUNTIME_DIRECTORY));
+  server.reap(all);
+  const code = leads ? await server.exited : 0;
+  const later = server.processes().filter(isAlive);
   return [
     ...(code === 0 ? [] : [`the server ended with status ${code}`]),
-    ...files.map((name) => `${name} is left over in the runtime directory`),
+    ...later.map(({ pid: one, command }) => `${one} ${command} is left over`),
+    ...before.map((name) => `${name} of a killed server is left over`),
+    ...(own !== null && existsSync(own) ? [`the server has left ${own}`] : []),
+    ...[PID_FILE, CONTROL, UNIX_SOCKET]
+      .filter((name) => lstatSync(place.of(name), { throwIfNoEntry: false }) !== undefined)
+      .map((name) => `the server has left its ${name}`),
   ];
 }
 
-/** Mulberry32: the same seed, the same chaos. */
-export function randomOf(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
+/** Of the server that runs; null: there is none. */
+function runtimeDirectory(place: Place): string | null {
+  const base = place.of(RUNTIME_DIRECTORY);
+  const held = readdirSync(base).find((name) => {
+    return existsSync(`${base}/${name}/lifeline`) && isHeld(`${base}/${name}/lifeline`);
+  });
+  return held === undefined ? null : `${base}/${held}`;
 }

@@ -23,9 +23,11 @@ export class Toxiproxy implements AsyncDisposable {
     this.#api = api;
   }
 
-  /** Null: it has not been built. */
-  static async start(seed: number): Promise<Toxiproxy | null> {
-    if (!existsSync(PROGRAM)) return null;
+  /** Without it a part of the faults would be left out, which must not pass for a run. */
+  static async start(seed: number): Promise<Toxiproxy> {
+    if (!existsSync(PROGRAM)) {
+      throw new Error("toxiproxy is missing: `bun tools/setup.ts chaos` builds it (it needs go)");
+    }
     const command = [PROGRAM, "-host", "127.0.0.1", "-port", "0", "-seed", `${seed}`];
     const child = Bun.spawn(command, { stdin: "ignore", stdout: "ignore", stderr: "ignore" });
     const port = await eventually("toxiproxy to listen", () => listeningPort(child.pid));

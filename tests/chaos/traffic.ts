@@ -4,10 +4,12 @@
  */
 import { createHash } from "node:crypto";
 import { requestText } from "../apps_life/serve.ts";
-import { WsClient } from "../integration/websocket/client.ts";
-import { H2Client } from "../support/h2-client.ts";
-import { RawClient } from "../support/raw-client.ts";
+import type { H2Call, H2Client } from "../support/h2-client.ts";
+import { headers } from "../support/h2-connection.ts";
+import { RawClient, type RawResponse } from "../support/raw-client.ts";
 import { text } from "../support/ws-frames.ts";
+import { Connections } from "./connections.ts";
+import type { Door } from "./door.ts";
 import type { Fate, Ledger, Request } from "./ledger.ts";
 
 const KIB = 1024;
@@ -19,8 +21,6 @@ const TICK_MS = 5;
 const STALL_MS = 1000;
 /** RFC 9113 advises servers not to allow fewer. */
 const STREAMS_MAX = 100;
-/** Connections without a request that are kept for the next ones. */
-const KEPT_MAX = 32;
 const UPLOAD = "u".repeat(256 * KIB);
 const DOWNLOAD_BLOCKS = 16;
 const EVENTS_WANTED = 20;
@@ -43,24 +43,33 @@ export const FLOWS: Readonly<Record<string, Flow>> = {
   download: { perSecond: 4, run: (traffic, { id }) => traffic.download(id) },
   "h2 get": { perSecond: 150, run: (traffic, { id }) => traffic.h2("GET", `/sum/${id}`) },
   "h2 post": { perSecond: 30, run: (traffic, { id }) => traffic.h2("POST", `/sum/${id}`, id) },
-  events: { perSecond: 1, run: (traffic) => traffic.events() },
+  "h2 upload": { perSecond: 3, run: (traffic, { id }) => traffic.h2Upload(`/sum/${id}`) },
+  "h2 download": { perSecond: 3, run: (traffic, { id }) => traffic.h2Download(id) },
+  events: { perSecond: 1, run: (traffic, { id }) => traffic.events(id) },
   websocket: { perSecond: 5, run: (traffic, { id }) => traffic.websocket(id) },
 };
 
+/** Where there is a unix socket. */
+const BESIDE: Readonly<Record<string, Flow>> = {
+  "get unix": { perSecond: 50, run: (traffic, { id }) => traffic.beside("GET", `/sum/${id}`) },
+};
+
 export class Traffic {
-  readonly #port: number;
+  readonly #door: Door;
   readonly #ledger: Ledger;
   readonly #via: string;
   readonly #number: number;
   readonly #running = new Set<Promise<void>>();
-  readonly #kept: RawClient[] = [];
-  #h2: Promise<H2Client> | null = null;
+  readonly #connections: Connections;
+  readonly #flows: readonly [string, Flow][];
   #timer: Timer | null = null;
   #count = 0;
 
   /** `via` stands before the kinds in the ledger. */
-  constructor(port: number, ledger: Ledger, via: string = "") {
-    this.#port = port;
+  constructor(door: Door, ledger: Ledger, via: string = "") {
+    this.#door = door;
+    this.#connections = new Connections(door, ledger, via);
+    this.#flows = Object.entries({ ...FLOWS, ...(door.unix === null ? {} : BESIDE) });
     this.#ledger = ledger;
     this.#via = via;
     traffics += 1;
@@ -84,11 +93,12 @@ export class Traffic {
       }
       last = performance.now();
       const seconds = (performance.now() - from) / 1000;
-      for (const [kind, { perSecond }] of Object.entries(FLOWS)) {
+      for (const [kind, { perSecond, run }] of this.#flows) {
         const due = Math.floor(seconds * perSecond * scale);
-        for (let n = begun.get(kind) ?? 0; n < due; n++) this.#begin(kind);
+        for (let n = begun.get(kind) ?? 0; n < due; n++) this.#begin(kind, run);
         begun.set(kind, due);
       }
+      this.#connections.look();
     }, TICK_MS);
   }
 
@@ -96,16 +106,14 @@ export class Traffic {
   async stop(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer);
     await Promise.all(this.#running);
-    for (const client of this.#kept.splice(0)) client.close();
-    (await this.#h2?.catch(() => null))?.destroy();
-    this.#h2 = null;
+    this.#connections.close();
   }
 
-  #begin(kind: string): void {
+  #begin(kind: string, run: Kind): void {
     this.#count += 1;
     const id = `${this.#number}-${this.#count}`;
     const request = { kind: this.#via + kind, id, startedAt: performance.now() };
-    const running = FLOWS[kind]!.run(this, request).then(
+    const running = run(this, request).then(
       (fate) => this.#ledger.done(request, fate),
       (error: unknown) => this.#ledger.done(request, fateOf(error), String(error).slice(0, 300)),
     );
@@ -114,77 +122,104 @@ export class Traffic {
   }
 
   async h1(method: string, path: string, body?: string): Promise<Fate> {
-    let client = this.#kept.pop();
-    while (client?.ended === true) client = this.#kept.pop();
-    client ??= await RawClient.connect(this.#port);
-    const fate = await exchange(client, method, path, body);
-    if (client.ended) return fate;
-    if (this.#kept.length < KEPT_MAX) this.#kept.push(client);
-    else client.close();
-    return fate;
+    const client = await this.#connections.take();
+    let answer: RawResponse | null = null;
+    try {
+      answer = await exchange(client, method, path, body);
+    } finally {
+      this.#connections.give(client, answer);
+    }
+    return judged(answer, method, path, body);
   }
 
   async h1New(method: string, path: string, body?: string): Promise<Fate> {
-    await using client = await RawClient.connect(this.#port);
-    return await exchange(client, method, path, body, ["Connection: close"]);
+    await using client = await this.#door.h1();
+    return judged(await exchange(client, method, path, body, true), method, path, body);
+  }
+
+  async beside(method: string, path: string): Promise<Fate> {
+    await using client = await RawClient.connect(this.#door.unix!);
+    return judged(await exchange(client, method, path, undefined, true), method, path);
   }
 
   async download(id: string): Promise<Fate> {
-    await using client = await RawClient.connect(this.#port);
+    await using client = await this.#door.h1();
     const path = `/download/${id}/${DOWNLOAD_BLOCKS}`;
     await client.send(requestText(path));
     const { status, body } = await client.readResponse("GET", LATE_MS);
     if (status !== 200) return `status ${status}`;
-    return body === sumOf("GET", path).repeat((DOWNLOAD_BLOCKS * BLOCK_BYTES) / 64)
-      ? "ok"
-      : "wrong";
+    return body === blocksOf(path) ? "ok" : "wrong";
   }
 
   async h2(method: string, path: string, body: string = ""): Promise<Fate> {
-    const client = await this.#h2ClientWithRoom();
-    const call = method === "GET" ? client.get(path) : client.post(path, body);
+    return await this.#onH2(
+      (client) => (method === "GET" ? client.get(path) : client.post(path, body)),
+      (call) => (call.body === sumOf(method, path, body) ? "ok" : "wrong"),
+    );
+  }
+
+  async h2Upload(path: string): Promise<Fate> {
+    return await this.#onH2(
+      (client) => {
+        const call = client.open();
+        void client.send(headers(call.id, client.fields("POST", path), 0));
+        // That it fails shows in the answer.
+        client.upload(call, Buffer.from(UPLOAD, "latin1")).catch(() => undefined);
+        return call;
+      },
+      (call) => (call.body === sumOf("POST", path, UPLOAD) ? "ok" : "wrong"),
+    );
+  }
+
+  async h2Download(id: string): Promise<Fate> {
+    const path = `/download/${id}/${DOWNLOAD_BLOCKS}`;
+    return await this.#onH2(
+      (client) => client.get(path),
+      (call) => (call.body === blocksOf(path) ? "ok" : "wrong"),
+    );
+  }
+
+  async #onH2(ask: (client: H2Client) => H2Call, judge: (call: H2Call) => Fate): Promise<Fate> {
+    const client = await this.#h2WithRoom();
+    const call = ask(client);
     // What a GOAWAY leaves out has not been run: the client asks again (RFC 9113 section 6.8).
     const left = (): boolean => client.goaway !== null && call.id > client.goaway.last;
-    await client.until(`answer to ${call.id}`, () => call.over || left(), LATE_MS);
-    client.calls.delete(call.id);
-    if (left()) return await this.h2(method, path, body);
+    try {
+      await client.until(`answer to ${call.id}`, () => call.over || left(), LATE_MS);
+    } finally {
+      client.calls.delete(call.id);
+    }
+    if (left()) return await this.#onH2(ask, judge);
     if (call.resetCode >= 0) throw new Error(`reset with the code ${call.resetCode}`);
-    if (call.status !== 200) return `status ${call.status}`;
-    return call.body === sumOf(method, path, body) ? "ok" : "wrong";
+    return call.status === 200 ? judge(call) : `status ${call.status}`;
   }
 
   /** After a pause more requests are due than a connection may have streams. */
-  async #h2ClientWithRoom(): Promise<H2Client> {
+  async #h2WithRoom(): Promise<H2Client> {
     for (;;) {
-      const client = await this.#h2Client();
+      const client = await this.#connections.h2();
       if (client.calls.size < STREAMS_MAX) return client;
       await Bun.sleep(TICK_MS);
     }
   }
 
-  /** One connection for all, another when it says goodbye, as browsers do. */
-  async #h2Client(): Promise<H2Client> {
-    const known = (await this.#h2?.catch(() => null)) ?? null;
-    if (known !== null && !known.ended && known.goaway === null) return known;
-    this.#h2 = H2Client.connect(this.#port);
-    return await this.#h2;
-  }
-
-  async events(): Promise<Fate> {
-    await using client = await RawClient.connect(this.#port);
-    await client.send(requestText("/events"));
+  async events(id: string): Promise<Fate> {
+    await using client = await this.#door.h1();
+    const path = `/events/${id}`;
+    await client.send(requestText(path));
     const head = await client.readUntil("\r\n\r\n", LATE_MS);
     const status = Number(head.slice(9, 12));
     if (status !== 200) return `status ${status}`;
+    const sum = sumOf("GET", path);
     for (let number = 1; number <= EVENTS_WANTED; number++) {
       const event = await client.readUntil("\n\n", LATE_MS);
-      if (!event.endsWith(`data: ${number}\n\n`)) return "wrong";
+      if (!event.endsWith(`data: ${number} ${sum}\n\n`)) return "wrong";
     }
     return "ok";
   }
 
   async websocket(id: string): Promise<Fate> {
-    await using client = await WsClient.open(this.#port, "/ws");
+    await using client = await this.#door.webSocket(`/ws/${id}`);
     for (let n = 0; n < 20; n++) {
       await client.send(text(`${id} ${n}`));
       if ((await client.message()).toString() !== `${id} ${n}`) return "wrong";
@@ -198,14 +233,21 @@ async function exchange(
   method: string,
   path: string,
   body?: string,
-  headers: readonly string[] = [],
-): Promise<Fate> {
-  const question = { method, headers, ...(body === undefined ? {} : { body }) };
+  last: boolean = false,
+): Promise<RawResponse> {
+  const lines = last ? ["Connection: close"] : [];
+  const question = { method, headers: lines, ...(body === undefined ? {} : { body }) };
   await client.send(requestText(path, question));
-  const response = await client.readResponse(method, LATE_MS);
-  if (response.headers["connection"] === "close") client.close();
-  if (response.status !== 200) return `status ${response.status}`;
-  return response.body === sumOf(method, path, body) ? "ok" : "wrong";
+  return await client.readResponse(method, LATE_MS);
+}
+
+function judged(answer: RawResponse, method: string, path: string, body?: string): Fate {
+  if (answer.status !== 200) return `status ${answer.status}`;
+  return answer.body === sumOf(method, path, body) ? "ok" : "wrong";
+}
+
+function blocksOf(path: string): string {
+  return sumOf("GET", path).repeat((DOWNLOAD_BLOCKS * BLOCK_BYTES) / 64);
 }
 
 function sumOf(method: string, path: string, body: string = ""): string {

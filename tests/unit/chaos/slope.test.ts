@@ -1,43 +1,40 @@
-/** Growth seen through the saw teeth of garbage collection. */
+/** Growth of processes, each compared with itself. */
 import { describe, expect, test } from "bun:test";
-import { envelope, type Point, slopeOf } from "../../chaos/slope.ts";
+import { type Point, slopeWithin } from "../../chaos/slope.ts";
 
 const MIB = 1024 * 1024;
 
-/** Half an hour, a sample each ten seconds. */
-function samples(bytesAt: (seconds: number) => number): Point[] {
-  return Array.from({ length: 180 }, (_, n) => ({ seconds: n * 10, bytes: bytesAt(n * 10) }));
-}
+describe("the slope within lives", () => {
+  const hour = 3600;
+  /** From then on, so much an hour, a point each two minutes. */
+  const life = (from: number, bytes: number, perHour: number, count: number): Point[] =>
+    Array.from({ length: count }, (_, n) => {
+      const seconds = from + n * 120;
+      return { seconds, bytes: bytes + ((n * 120) / hour) * perHour };
+    });
 
-/** Grows by 20 MiB, then is collected. */
-const tooth = (seconds: number): number => ((seconds % 70) / 70) * 20 * MIB;
-
-describe("the slope of memory", () => {
-  test("saw teeth alone are no growth", () => {
-    expect(slopeOf(samples(tooth), 120)).toBe(0);
+  test("a process that is replaced by a smaller one hides no leak", () => {
+    const lives = [life(0, 50 * MIB, 3 * MIB, 8), life(2000, 20 * MIB, 3 * MIB, 8)];
+    expect(slopeWithin(lives)).toBeCloseTo(3);
   });
 
-  test("a leak under saw teeth is seen", () => {
-    const leak = samples((seconds) => tooth(seconds) + (seconds / 3600) * 6 * MIB);
-    const slope = slopeOf(leak, 120) ?? 0;
-    expect(slope).toBeGreaterThan(5);
-    expect(slope).toBeLessThan(7);
+  test("one that is replaced by a larger one is no leak", () => {
+    expect(slopeWithin([life(0, 20 * MIB, 0, 8), life(2000, 50 * MIB, 0, 8)])).toBe(0);
   });
 
-  test("a few windows that lie far off do not change it", () => {
-    const points = samples((seconds) => (seconds >= 600 && seconds < 840 ? 500 * MIB : 50 * MIB));
-    expect(slopeOf(points, 120)).toBe(0);
+  test("a long life counts more than short ones that have just begun", () => {
+    const young = [0, 1, 2].map((n) => life(2000 + n * 500, 20 * MIB, 40 * MIB, 3));
+    expect(slopeWithin([life(0, 20 * MIB, 0, 10), ...young])).toBe(0);
   });
 
-  test("of two windows nothing can be said", () => {
-    expect(slopeOf(samples(tooth).slice(0, 20), 120)).toBe(null);
+  test("points that lie far off do not change it", () => {
+    const points = life(0, 20 * MIB, 1 * MIB, 12);
+    points[3] = { ...points[3]!, bytes: 90 * MIB };
+    points[11] = { ...points[11]!, bytes: 60 * MIB };
+    expect(slopeWithin([points])).toBeLessThan(1.5);
   });
 
-  test("the envelope has the least of each window", () => {
-    const points = [5, 3, 4, 9, 8, 7].map((bytes, n) => ({ seconds: n * 40, bytes }));
-    expect(envelope(points, 120)).toEqual([
-      { seconds: 40, bytes: 3 },
-      { seconds: 200, bytes: 7 },
-    ]);
+  test("of short lives alone nothing can be said", () => {
+    expect(slopeWithin([life(0, 0, 0, 2), life(500, 0, 0, 2)])).toBeNull();
   });
 });
