@@ -36,7 +36,8 @@ chaos: node
 	@$(BUN) tools/setup.ts chaos
 	@$(BUN) tests/chaos/run.ts $(if $(seed),--seed $(seed)) $(if $(seconds),--seconds $(seconds))
 
-soak: setup
+soak: node
+	@$(BUN) tools/setup.ts chaos
 	@$(BUN) tests/chaos/run.ts --soak $(if $(seed),--seed $(seed)) $(if $(seconds),--seconds $(seconds)) $(if $(write),--write)
 
 compliance: node
