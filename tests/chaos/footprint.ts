@@ -70,12 +70,12 @@ export function descriptorsOf(sample: Sample): string {
   return [...countsOf(sample)].map(([role, counts]) => `${role} ${counts.join("+")}`).join(", ");
 }
 
-/** No process more in any role, none with more descriptors than one of its role had. */
+/** No process more in any role, none with more descriptors than the one of its role that had most: what is opened at first use counts. */
 export function isNoMore(now: Sample, before: Sample): boolean {
   const known = countsOf(before);
   return [...countsOf(now)].every(([role, counts]) => {
     const had = known.get(role) ?? [];
-    return counts.length <= had.length && counts.every((count, i) => count <= had[i]!);
+    return counts.length <= had.length && counts.at(-1)! <= had.at(-1)!;
   });
 }
 
