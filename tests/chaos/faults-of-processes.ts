@@ -14,6 +14,7 @@ import {
   type Scene,
 } from "./fault.ts";
 import { serverDies, workerDies, workerHangs } from "./fault.ts";
+import type { Excuse } from "./ledger.ts";
 import { settled } from "./settled.ts";
 import { INTERRUPT_SECONDS, leftBehind, TIMEOUT_SECONDS } from "./stage.ts";
 
@@ -138,10 +139,13 @@ async function killSupervisor(scene: Scene, course: Course): Promise<void> {
   );
   await settled();
   course.over();
-  // These find nobody, and wait in the socket.
+  // These find nobody, and wait in the socket. The unix socket is the server's own, and refuses until the next one has made another.
   course.spare();
+  const refuses: Excuse["allows"] = (kind, fate) => kind === "get unix" && fate === "lost";
+  const refused = scene.ledger.excuse("no server on the unix socket", refuses);
   server.start();
   await answers(scene);
+  refused.until = performance.now();
   await recovered(scene);
   course.recovered();
   await eventually("the PID file of the new server", () => server.leads, RECOVERY_MS);

@@ -14,8 +14,9 @@ const NO_MORE = 3;
 const NEWCOMERS = 60;
 const MIB = 1024 * 1024;
 
-/** The app cannot note what it is to do, and answers 500. */
-const notesFail: Fault["allows"] = (kind, fate) => isNoted(kind) && fate === "status 500";
+/** The app cannot note what it is to do, or has no socket for a WebSocket (WSGI), and answers 500. */
+const descriptorsFail: Fault["allows"] = (kind, fate) =>
+  (isNoted(kind) || kind === "websocket") && fate === "status 500";
 
 /** What wants memory fails, in the app (500) or with the worker. */
 const memoryFails: Fault["allows"] = (kind, fate) =>
@@ -41,7 +42,7 @@ export const RESOURCES: Faults = {
   "no descriptors for a worker": {
     weight: 1,
     within: WITHIN.answer,
-    allows: notesFail,
+    allows: descriptorsFail,
     async run(scene, course) {
       const worker = pick(scene, treeOf(scene.server).workers);
       await limited(scene, course, [worker, "nofile", NO_MORE], () => shortly(scene));

@@ -190,7 +190,8 @@ export class Traffic {
       client.calls.delete(call.id);
     }
     if (left()) return await this.#onH2(ask, judge);
-    if (call.resetCode >= 0) throw new Error(`reset with the code ${call.resetCode}`);
+    // After a whole answer NO_ERROR says that the rest of the body is not wanted.
+    if (!call.ended || call.resetCode > 0) throw new Error(`reset with the code ${call.resetCode}`);
     return call.status === 200 ? judge(call) : `status ${call.status}`;
   }
 
