@@ -25,6 +25,8 @@ const CONTENT_BYTES_MAX = 64;
 const TRIES_MAX = 5;
 /** USER_HZ, the same on all of Linux. */
 const TICKS_PER_SECOND = 100;
+/** The states of a process that runs no more (proc(5)). */
+const ENDED = ["Z", "X", "x"];
 /** The system tells the time of its boot in seconds. */
 const BOOT_TIME_MS = 1000;
 
@@ -139,11 +141,16 @@ function isOwner(pid: number, file: Stats): boolean {
   }
 }
 
-/** When a process was started, as milliseconds of the wall clock (proc(5): the 22nd field, in ticks since the boot). */
+/**
+ * When a process was started, as milliseconds of the wall clock (proc(5): the 22nd field, in ticks since the boot). Infinity: it has ended,
+ * and nobody has asked for its status yet.
+ */
 function startOf(pid: number): number {
   const booted = Number(/^btime (\d+)$/m.exec(readFileSync("/proc/stat", "utf8"))?.[1]);
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const ticks = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  if (ENDED.includes(fields[0]!)) return Infinity;
+  const ticks = Number(fields[19]);
   return booted * 1000 + (ticks * 1000) / TICKS_PER_SECOND;
 }
 

@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { eventually } from "../../apps_life/serve.ts";
 import { claimPidFile } from "../../../src/supervisor/process/pid-file.ts";
 
 let directory = "";
@@ -51,6 +52,22 @@ test("without a lock a process that is older than the file owns it, a younger on
   child.kill();
   await child.exited;
 });
+
+test.skipIf(process.platform !== "linux")(
+  "nor does one that has ended, while nobody has asked for its status",
+  async () => {
+    const parent = Bun.spawn(["sh", "-c", "true & echo $!; exec cat"], { stdin: "pipe" });
+    const { value } = await parent.stdout.getReader().read();
+    const pid = Number(new TextDecoder().decode(value));
+    await eventually("a zombie", () => / Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8")));
+    writeFileSync(path, `${pid}\n`);
+    const late = new Date(Date.now() + 10_000);
+    utimesSync(path, late, late);
+    claimPidFile(path, []).remove();
+    parent.kill();
+    await parent.exited;
+  },
+);
 
 test("a file that has a second name may be anybody's", () => {
   const other = join(directory, "other.pid");
