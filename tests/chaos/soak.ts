@@ -34,6 +34,8 @@ const LOOK_MS = 500;
 const LIFE_PART = 0.7;
 /** MiB an hour. */
 const SLOPE_MAX = 1;
+/** A run of so long must be able to say it. */
+const JUDGED_SECONDS = 1500;
 /** MiB that a server takes at the end, new from an upgrade, beyond what it took at first, new too. */
 const MORE_MAX = 16;
 const MIB = 1024 * 1024;
@@ -195,6 +197,9 @@ class Soak {
     broken.push(...ledger.judge().map(failureText));
     if (found.all !== null && found.all > SLOPE_MAX) {
       broken.push(`memory grows by ${found.all.toFixed(2)} MiB an hour, at most ${SLOPE_MAX}`);
+    }
+    if (found.all === null && options.seconds >= JUDGED_SECONDS) {
+      broken.push("of memory nothing can be said: no process has lived for long enough");
     }
     const [first, last] = [this.#rests[0], this.#rests.at(-1)];
     const more = first === undefined ? 0 : (bytesOf(last!) - bytesOf(first)) / MIB;
