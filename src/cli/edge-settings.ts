@@ -62,10 +62,13 @@ function trustOf(config: Config): ForwardingTrust {
   return { proxies, policy: new ForwardingPolicy(config.forwardedHeaders, isProxy) };
 }
 
-/** With its share of the jitter; of several edges each counts its part of the requests. */
-export function requestsMax({ maxRequests, maxRequestsJitter, edges }: Config): number {
+/** With its share of the jitter, in [0, 1); of several edges each counts its part of the requests. */
+export function requestsMax(
+  { maxRequests, maxRequestsJitter, edges }: Config,
+  share: number,
+): number {
   if (maxRequests === 0) return Infinity;
-  const jitter = Math.floor(Math.random() * (maxRequestsJitter + 1));
+  const jitter = Math.floor(share * (maxRequestsJitter + 1));
   return Math.max(1, Math.ceil((maxRequests + jitter) / Math.max(1, edges)));
 }
 

@@ -50,8 +50,12 @@ type ToEdge =
 interface LinkEntry {
   link: WorkerLink;
   socket: WorkerSocket;
-  /** The request after which the worker is to be replaced. */
+  /** The request after which the worker is to be replaced; Infinity: it is not, or that has been said. */
   requestsMax: number;
+  /** Of the jitter, in [0, 1). */
+  readonly share: number;
+  /** It has been said that it is to be replaced. */
+  worn: boolean;
 }
 
 class EdgeProcess implements WorkerPortOwner<LinkEntry> {
@@ -131,6 +135,7 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
       case "config":
         // After a reload: what may change while it runs.
         this.#message = message;
+        for (const entry of this.#entries) this.#limit(entry);
         this.#edge.settings = edgeSettings(message);
         this.#edge.health = this.#health(message.config);
         this.#pool.options = poolOptions(message.config);
@@ -143,7 +148,8 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
 
   connected(facts: WorkerLink["facts"], shared: SharedMemory, socket: WorkerSocket): LinkEntry {
     const link = new WorkerLink(this.#pool, socket, facts, shared, monotonic.now());
-    const entry = { link, socket, requestsMax: requestsMax(this.#message.config) };
+    const entry = { link, socket, requestsMax: 0, share: Math.random(), worn: false };
+    this.#limit(entry);
     this.#entries.add(entry);
     this.#pool.add(link);
     this.#listen();
@@ -154,8 +160,14 @@ class EdgeProcess implements WorkerPortOwner<LinkEntry> {
   received(entry: LinkEntry, chunk: Buffer): void {
     this.#pool.received(entry.link, chunk);
     if (entry.link.depth.sent < entry.requestsMax) return;
-    entry.requestsMax = Infinity;
+    entry.worn = true;
+    this.#limit(entry);
     send({ t: "recycle", worker: entry.link.facts.worker, why: "requests" });
+  }
+
+  #limit(entry: LinkEntry): void {
+    const { config } = this.#message;
+    entry.requestsMax = entry.worn ? Infinity : requestsMax(config, entry.share);
   }
 
   drained(entry: LinkEntry): void {

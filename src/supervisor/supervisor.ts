@@ -342,9 +342,9 @@ export class Supervisor implements EdgesOwner, ConversationOwner {
   #reloaded(generation: number): void {
     const ms = this.#now() - (this.#reloads.rollout?.startedAt ?? this.#now());
     this.#reloads.serves(generation, this.#now());
+    this.#plans.adopt();
     this.#linking.generationServes(generation);
     this.#generations.keepOnly(generation);
-    this.#plans.adopt();
     this.#upkeep.start(this.#plans.config);
     this.#notices.reloaded(generation, ms);
     this.#options.noticed("reloaded");
