@@ -1,5 +1,6 @@
 /** Flame graphs by py-spy, where it is installed: it reads the workers' memory from outside, all of them by way of their parent. */
 import { readFileSync } from "node:fs";
+import { statFields } from "../core/proc-stat.ts";
 
 export const PY_SPY_MISSING: string =
   "--flame needs py-spy, which is not installed: pip install py-spy (or pipx install py-spy), then run this again";
@@ -22,8 +23,7 @@ export interface FlameOrder {
 /** Resolves with null when the file is there, else with what went wrong. */
 export async function record(order: FlameOrder): Promise<string | null> {
   const { program, worker, seconds, file, signal } = order;
-  const stat = readFileSync(`/proc/${worker}/stat`, "utf8");
-  const parent = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] ?? "";
+  const [, parent = ""] = statFields(readFileSync(`/proc/${worker}/stat`, "utf8"));
   const child = Bun.spawn(
     [
       ...[program, "record", "--pid", parent, "--subprocesses", "--nonblocking"],

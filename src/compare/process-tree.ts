@@ -3,6 +3,7 @@
  * /proc the figures are NaN, and are left out.
  */
 import { readFileSync, readdirSync, readlinkSync, writeFileSync } from "node:fs";
+import { statFields } from "../core/proc-stat.ts";
 
 export interface ProcessInfo {
   readonly pid: number;
@@ -30,8 +31,7 @@ function parents(): Map<number, number> {
   const result = new Map<number, number>();
   for (const name of list("/proc")) {
     if (!/^\d+$/.test(name)) continue;
-    const stat = read(`/proc/${name}/stat`);
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const fields = statFields(read(`/proc/${name}/stat`));
     result.set(Number(name), Number(fields[1]));
   }
   return result;
@@ -154,7 +154,7 @@ function ticksOf(processes: readonly ProcessInfo[]): number {
   for (const { pid } of processes) {
     const stat = read(`/proc/${pid}/stat`);
     if (stat === "") continue;
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const fields = statFields(stat);
     const own = fields.slice(...TIMES).reduce((sum, field) => sum + Number(field), 0);
     ticks = (Number.isNaN(ticks) ? 0 : ticks) + own;
   }

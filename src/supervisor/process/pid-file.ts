@@ -17,6 +17,7 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
+import { statFields } from "../../core/proc-stat.ts";
 import { lockFile, makeOwn } from "../../net/libc.ts";
 
 const MODE = 0o644;
@@ -147,8 +148,7 @@ function isOwner(pid: number, file: Stats): boolean {
  */
 function startOf(pid: number): number {
   const booted = Number(/^btime (\d+)$/m.exec(readFileSync("/proc/stat", "utf8"))?.[1]);
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  const fields = statFields(readFileSync(`/proc/${pid}/stat`, "utf8"));
   if (ENDED.includes(fields[0]!)) return Infinity;
   const ticks = Number(fields[19]);
   return booted * 1000 + (ticks * 1000) / TICKS_PER_SECOND;
