@@ -25,24 +25,23 @@ def note(what: str) -> None:
     place.note("life", f"{what} {os.getpid()}")
 
 
+async def go_on():
+    note("begun")
+    try:
+        await asyncio.sleep(FOREVER)
+    except asyncio.CancelledError:
+        note("cancelled")
+        raise
+
+
 async def asgi(scope, receive, send):
     if scope["type"] == "lifespan":
         await lifespan(receive, send)
     elif scope["path"] == "/forever":
-        note("begun")
-        try:
-            await asyncio.sleep(FOREVER)
-        except asyncio.CancelledError:
-            note("cancelled")
-            raise
+        await go_on()
     elif scope["path"] == "/background":
         await answer(send)
-        note("begun")
-        try:
-            await asyncio.sleep(FOREVER)
-        except asyncio.CancelledError:
-            note("cancelled")
-            raise
+        await go_on()
     elif scope["path"] == "/deaf":
         note("begun")
         while True:

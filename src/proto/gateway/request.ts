@@ -45,7 +45,8 @@ const OWN: ReadonlySet<string> = new Set([
 
 export function gatewayRequest(variables: Variables): GatewayRequest {
   const read = (name: string): string => variables.get(name);
-  for (const [name, value] of variables.pairs) {
+  const { pairs } = variables;
+  for (const [name, value] of pairs) {
     if (name === SIGNATURE) continue;
     // eslint-disable-next-line no-control-regex -- they are what is looked for
     if (/[\r\n\0]/.test(value) || !/^[!-~]+$/.test(name)) {
@@ -63,7 +64,7 @@ export function gatewayRequest(variables: Variables): GatewayRequest {
   if (read("CONTENT_TYPE") !== "") lines.push(`Content-Type: ${read("CONTENT_TYPE")}`);
   if (read("CONTENT_LENGTH") !== "") lines.push(`Content-Length: ${read("CONTENT_LENGTH")}`);
   const extra: [string, string][] = [];
-  for (const [name, value] of variables.pairs) {
+  for (const [name, value] of pairs) {
     if (!isField(name)) {
       if (!OWN.has(name)) extra.push([name, value]);
     } else if (!DROPPED.has(name)) {
