@@ -26,6 +26,8 @@ export interface H3Request {
   trailers?: Readonly<Record<string, string>>;
   /** Reads nothing of the response's body until it is cancelled. */
   stall?: boolean;
+  /** Says what it reads of the response's body at once: for `RunningRequest.read`. */
+  tell?: boolean;
 }
 
 export interface H3Response {
@@ -52,7 +54,35 @@ export interface H3Response {
 
 export interface RunningRequest {
   readonly response: Promise<H3Response>;
+  /** Waits until the client has read a text of the body (with `tell`): a reset that comes before may take it away (RFC 9000, 3.2). */
+  readonly read: (text: string) => Promise<void>;
   readonly cancel: () => void;
+}
+
+interface Line {
+  id: number;
+  /** Of a response's body; the line is a whole response without it. */
+  piece?: string;
+}
+
+/** A request that has no response yet. */
+class Waiting {
+  readonly response = Promise.withResolvers<H3Response>();
+  #body = "";
+  #more = Promise.withResolvers<void>();
+
+  readonly read = async (text: string): Promise<void> => {
+    while (!this.#body.includes(text)) {
+      const ended = await Promise.race([this.#more.promise, this.response.promise]);
+      if (ended !== undefined) throw new Error(`no "${text}" came: ${JSON.stringify(ended)}`);
+    }
+  };
+
+  told(piece: string): void {
+    this.#body += piece;
+    this.#more.resolve();
+    this.#more = Promise.withResolvers<void>();
+  }
 }
 
 let executable: string | null = null;
@@ -75,7 +105,7 @@ function build(): string {
 export class H3Client implements AsyncDisposable {
   readonly #base: string;
   readonly #process: Bun.Subprocess<"pipe", "pipe", "inherit">;
-  readonly #waiting = new Map<number, (response: H3Response) => void>();
+  readonly #waiting = new Map<number, Waiting>();
   #number = 0;
 
   /** `base`: `https://127.0.0.1:8443`. */
@@ -92,18 +122,16 @@ export class H3Client implements AsyncDisposable {
   /** A request that may be cancelled. */
   begin(path: string, request: H3Request): RunningRequest {
     const id = this.#send({ Op: "request", Method: "GET", URL: this.#base + path, ...request });
-    const { promise, resolve } = Promise.withResolvers<H3Response>();
-    this.#waiting.set(id, resolve);
-    return { response: promise, cancel: () => this.#write({ Op: "cancel", ID: id }) };
+    const waiting = this.#wait(id);
+    const cancel = (): void => this.#write({ Op: "cancel", ID: id });
+    return { response: waiting.response.promise, read: waiting.read, cancel };
   }
 
   /** Answers a second, with so many requests at a time. */
   async bench(path: string, streams: number, milliseconds: number): Promise<number> {
     const url = this.#base + path;
     const id = this.#send({ Op: "bench", URL: url, Streams: streams, Milliseconds: milliseconds });
-    const { promise, resolve } = Promise.withResolvers<H3Response>();
-    this.#waiting.set(id, resolve);
-    return (await promise).bytes;
+    return (await this.#wait(id).response.promise).bytes;
   }
 
   /** Leaves without closing its connection, as a client does that has crashed. */
@@ -115,6 +143,12 @@ export class H3Client implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#process.killed) await this.#process.stdin.end();
     await this.#process.exited;
+  }
+
+  #wait(id: number): Waiting {
+    const waiting = new Waiting();
+    this.#waiting.set(id, waiting);
+    return waiting;
   }
 
   #send(command: object): number {
@@ -140,8 +174,12 @@ export class H3Client implements AsyncDisposable {
   }
 
   #answered(line: string): void {
-    const { id, ...response } = JSON.parse(line) as H3Response & { id: number };
-    this.#waiting.get(id)?.(response);
+    const { id, piece, ...response } = JSON.parse(line) as H3Response & Line;
+    if (piece !== undefined) {
+      this.#waiting.get(id)?.told(piece);
+      return;
+    }
+    this.#waiting.get(id)?.response.resolve(response);
     this.#waiting.delete(id);
   }
 }

@@ -99,8 +99,8 @@ describe.skipIf(missing !== null)(titled("HTTP/3 answers"), () => {
 
   test("a body in parts arrives in parts", async () => {
     const key = probe.key();
-    const { response } = probe.client.begin(`/stream?key=${key}`, {});
-    await probe.heard(key, "first");
+    const { response, read } = probe.client.begin(`/stream?key=${key}`, { tell: true });
+    await read("first;");
     await probe.say(key);
     expect(await response).toMatchObject({ status: 200, body: "first;last;", error: "" });
   });
@@ -117,10 +117,14 @@ describe.skipIf(missing !== null)(titled("HTTP/3 answers"), () => {
   });
 
   test("a response that fails half way ends with a reset over HTTP/3", async () => {
-    const cut = await probe.fetch("/silent-late");
+    const key = probe.key();
+    const { response, read } = probe.client.begin(`/fail-late?key=${key}`, { tell: true });
+    await read("first;");
+    await probe.say(key);
+    const cut = await response;
     expect(cut).toMatchObject({ status: 200, body: "first;" });
     expect(cut.error).toContain("H3_INTERNAL_ERROR");
-    await probe.server.waitForLine(/cut 127\.0\.0\.1 GET \/silent-late: the app failed after/);
+    await probe.server.waitForLine(/cut 127\.0\.0\.1 GET \/fail-late\S*: the app failed after/);
     expect(await probe.fetch("/fail")).toMatchObject({ status: 500, error: "" });
   });
 

@@ -33,7 +33,9 @@ type command struct {
 	BodyBytes int64
 	Trailers  map[string]string
 	// Reads nothing of the body until it is cancelled.
-	Stall        bool
+	Stall bool
+	// Says each piece of the body when it has been read.
+	Tell         bool
 	Streams      int
 	Milliseconds int
 }
@@ -52,6 +54,17 @@ type answer struct {
 	// SHA-256 of the server's certificate.
 	Certificate string `json:"certificate"`
 	Error       string `json:"error"`
+}
+
+// A piece of a response's body that has been read.
+type piece struct {
+	ID    int    `json:"id"`
+	Piece string `json:"piece"`
+}
+
+func (p piece) Write(data []byte) (int, error) {
+	print(piece{ID: p.ID, Piece: string(data)})
+	return len(data), nil
 }
 
 const bodyShown = 64 * 1024
@@ -104,10 +117,10 @@ func run(ctx context.Context, c command) answer {
 			return nil
 		},
 	})
-	body := &upload{text: c.Body, left: c.BodyBytes}
+	sent := &upload{text: c.Body, left: c.BodyBytes}
 	var reader io.Reader
 	if c.Body != "" || c.BodyBytes > 0 || len(c.Trailers) > 0 {
-		reader = body
+		reader = sent
 	}
 	request, err := http.NewRequestWithContext(ctx, c.Method, c.URL, reader)
 	if err != nil {
@@ -127,7 +140,7 @@ func run(ctx context.Context, c command) answer {
 		request.Trailer.Set(name, value)
 	}
 	response, err := client.Do(request)
-	result.Sent = body.sent
+	result.Sent = sent.sent
 	if err != nil {
 		result.Error = err.Error()
 		return result
@@ -144,11 +157,15 @@ func run(ctx context.Context, c command) answer {
 	hash := sha256.New()
 	shown := &strings.Builder{}
 	head := io.TeeReader(io.LimitReader(response.Body, bodyShown), shown)
-	result.Bytes, err = io.Copy(hash, io.MultiReader(head, response.Body))
+	body := io.MultiReader(head, response.Body)
+	if c.Tell {
+		body = io.TeeReader(body, piece{ID: c.ID})
+	}
+	result.Bytes, err = io.Copy(hash, body)
 	if err != nil {
 		result.Error = err.Error()
 	}
-	result.Sent = body.sent
+	result.Sent = sent.sent
 	result.Body = shown.String()
 	result.SHA256 = hex.EncodeToString(hash.Sum(nil))
 	result.Trailers = response.Trailer
