@@ -257,10 +257,14 @@ function cannotBind(path: string, reason: string): OpenResult {
   }
 }
 
-/** Removes the file that stands there now, as long as it is the same one. */
+/** Removes the file that stands there now, as long as it is the same one; one that this user cannot even look at stays. */
 export function fileRemover(path: string): () => void {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  return found === undefined ? () => {} : () => removeOwn(path, found.dev, found.ino);
+  try {
+    const { dev, ino } = lstatSync(path);
+    return () => removeOwn(path, dev, ino);
+  } catch {
+    return () => {};
+  }
 }
 
 /** Only when the file is still ours: a successor may have replaced it. */

@@ -9,6 +9,7 @@ import {
   readSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -27,6 +28,7 @@ import {
 } from "../../../src/net/libc.ts";
 import type { Listener, OpenFailureCode } from "../../../src/net/open-result.ts";
 import { closeListeners, openListeners } from "../../../src/net/sockets.ts";
+import { fileRemover } from "../../../src/net/unix.ts";
 import { PLAIN_SOCKETS } from "../../support/sockets.ts";
 
 const open: Listener[] = [];
@@ -142,6 +144,12 @@ describe("unix", () => {
     writeFileSync(path, "a successor's");
     listener.remove();
     expect(existsSync(path)).toBe(true);
+  });
+
+  test("an inherited one whose directory cannot be searched stays", () => {
+    const loop = join(directory, "loop");
+    symlinkSync(loop, loop);
+    expect(fileRemover(join(loop, "app.sock"))).not.toThrow();
   });
 
   test("a path that the system cannot take", async () => {
