@@ -15,6 +15,9 @@ import { join } from "node:path";
 import { eventually } from "../../apps_life/serve.ts";
 import { claimPidFile } from "../../../src/supervisor/process/pid-file.ts";
 
+/** Its child ends at once; it never asks how. (A shell may ask before it runs its next command.) */
+const CHILDLESS = "import os; pid = os.fork() or os._exit(0); print(pid, flush=True); input()";
+
 let directory = "";
 let path = "";
 
@@ -56,7 +59,7 @@ test("without a lock a process that is older than the file owns it, a younger on
 test.skipIf(process.platform !== "linux")(
   "nor does one that has ended, while nobody has asked for its status",
   async () => {
-    const parent = Bun.spawn(["sh", "-c", "true & echo $!; exec cat"], { stdin: "pipe" });
+    const parent = Bun.spawn(["python3", "-c", CHILDLESS], { stdin: "pipe" });
     const { value } = await parent.stdout.getReader().read();
     const pid = Number(new TextDecoder().decode(value));
     await eventually("a zombie", () => / Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8")));
