@@ -22,7 +22,7 @@ export type CtlAnswer =
 export type CtlHandler = (request: CtlRequest) => CtlAnswer | Promise<CtlAnswer>;
 
 export interface CtlServer {
-  /** Those who still wait for an answer are disconnected. */
+  /** Nobody can connect any more. Who is connected stays so until the process ends: who asked for the end waits for that. */
   close(): void;
 }
 
@@ -110,7 +110,7 @@ export function serveCtl(path: string, handler: CtlHandler): CtlServer {
     },
   });
   chmodSync(path, MODE);
-  return { close: () => server.stop(true) };
+  return { close: () => server.stop() };
 }
 
 function parse(line: string): CtlRequest | null {
