@@ -39,7 +39,7 @@ export class Line implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     const successors = this.#everyServer().filter(({ pid }) => pid !== this.#server.pid);
-    for (const { pid } of successors) process.kill(pid, "SIGTERM");
+    for (const { pid } of successors) terminate(pid);
     await gone(successors);
   }
 
@@ -49,6 +49,14 @@ export class Line implements AsyncDisposable {
       .filter((name) => /^\d+$/.test(name) && outputOf(Number(name)) === this.#output)
       .flatMap((name) => processOf(Number(name)) ?? [])
       .filter(({ command }) => command.includes("main.ts serve"));
+  }
+}
+
+function terminate(pid: number): void {
+  try {
+    process.kill(pid, "SIGTERM");
+  } catch {
+    // One that another has followed has just ended by itself.
   }
 }
 
