@@ -8,6 +8,9 @@ import { Authority, run, tlsArgs } from "../tls/support.ts";
 
 setDefaultTimeout(30_000);
 
+/** A flag in /proc/net/unix (__SO_ACCEPTCON). */
+const ACCEPTS_CONNECTIONS = 0x1_0000;
+
 interface PassedSocket {
   kind: "tcp" | "tcp6" | "unix" | "abstract" | "udp" | "bound" | "file";
   name?: string;
@@ -229,6 +232,13 @@ describe("Passed sockets go with TLS", () => {
   });
 });
 
+/** It is bound first: a client that comes before it listens is refused. */
+function listensAt(path: string): boolean {
+  const lines = readFileSync("/proc/net/unix", "utf8").split("\n");
+  const flags = lines.find((line) => line.endsWith(` ${path}`))?.split(" ")[3] ?? "0";
+  return (Number.parseInt(flags, 16) & ACCEPTS_CONNECTIONS) !== 0;
+}
+
 const activator = Bun.which("systemd-socket-activate");
 
 describe.if(activator !== null)("systemd's own tool", () => {
@@ -246,7 +256,7 @@ describe.if(activator !== null)("systemd's own tool", () => {
       },
     );
     const output = new Response(child.stderr).text();
-    await eventually("the socket", () => existsSync(path));
+    await eventually("the socket to listen", () => listensAt(path));
     expect(await text(path, "/hello")).toBe("hello");
     expect(await text(path, "/variable/LISTEN_PIDFDID")).toBe("(unset)");
     child.kill("SIGTERM");
