@@ -62,7 +62,7 @@ describe("In an upgrade keelback ctl speaks with the server that serves", () => 
     // Other tests' servers may be there: then these two are no two of several.
     const all = await runKeelback(["ctl", "status"]);
     expect(all.stdout + all.stderr).toContain(`pid ${server.pid}`);
-    expect(all.stdout + all.stderr).not.toContain(`pid ${successor}`);
+    expect(all.stdout + all.stderr).not.toMatch(new RegExp(`pid ${successor}\\b`));
     const old = processOf(server.pid)!;
     here.open("go");
     await gone([old]);
