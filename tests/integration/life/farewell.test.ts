@@ -9,8 +9,8 @@ const GRACE_MS = 3000;
 const SOON_MS = 500;
 /** What the steps after the graceful timeout may take (docs/behavior.md), in a test's machine too. */
 const END_MS = 4000;
-/** A worker that is replaced keeps to the graceful timeout, and ends what can be cancelled at once. */
-const LATE_MS = 2000;
+/** A worker that is replaced keeps to the graceful timeout, and ends what can be cancelled at once: less than another such time more. */
+const LATE_MS = 2800;
 const HOOK = ["--on-worker-stop", "farewells:stopped"];
 const args = ["--workers", "2", "--graceful-timeout", `${GRACE_MS / 1000}`, ...HOOK];
 const soon = ["--workers", "2", "--graceful-timeout", `${SOON_MS / 1000}`, ...HOOK];
