@@ -180,8 +180,7 @@ export class Traffic {
   }
 
   async #onH2(ask: (client: H2Client) => H2Call, judge: (call: H2Call) => Fate): Promise<Fate> {
-    const client = await this.#h2WithRoom();
-    const call = ask(client);
+    const { client, call } = await this.#whereRoomIs(ask);
     // What a GOAWAY leaves out has not been run: the client asks again (RFC 9113 section 6.8).
     const left = (): boolean => client.goaway !== null && call.id > client.goaway.last;
     try {
@@ -195,11 +194,13 @@ export class Traffic {
     return call.status === 200 ? judge(call) : `status ${call.status}`;
   }
 
-  /** After a pause more requests are due than a connection may have streams. */
-  async #h2WithRoom(): Promise<H2Client> {
+  /** After a pause more requests are due than a connection may have streams: each counts before the next one looks. */
+  async #whereRoomIs(
+    ask: (client: H2Client) => H2Call,
+  ): Promise<{ readonly client: H2Client; readonly call: H2Call }> {
     for (;;) {
       const client = await this.#connections.h2();
-      if (client.calls.size < STREAMS_MAX) return client;
+      if (client.calls.size < STREAMS_MAX) return { client, call: ask(client) };
       await Bun.sleep(TICK_MS);
     }
   }
