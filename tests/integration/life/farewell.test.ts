@@ -7,8 +7,11 @@ import { begin, Place, serve, text } from "../../apps_life/serve.ts";
 const GRACE_MS = 3000;
 /** Where only the steps after it matter. */
 const SOON_MS = 500;
-/** What the steps after the graceful timeout may take (docs/behavior.md), in a test's machine too. */
-const END_MS = 4000;
+/**
+ * What the steps after the graceful timeout may take: four seconds (docs/behavior.md), after which the server kills and says so; and as
+ * much again for its own end and for a busy machine.
+ */
+const END_MS = 8000;
 /** A worker that is replaced keeps to the graceful timeout, and ends what can be cancelled at once: less than another such time more. */
 const LATE_MS = 2800;
 const HOOK = ["--on-worker-stop", "farewells:stopped"];
