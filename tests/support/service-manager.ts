@@ -4,6 +4,8 @@ import { encodeAbstract, encodeUnix } from "../../src/net/address.ts";
 import { addressOf, AF_UNIX, bindTo, datagramSocket, receiveInto } from "../../src/net/libc.ts";
 
 const MESSAGE_BYTES_MAX = 4096;
+/** The kernel keeps few messages that nobody has read (ten, with Linux's default): whoever has more to say has to wait. */
+const READ_MS = 20;
 
 export class ServiceManager implements Disposable {
   /** For NOTIFY_SOCKET: a path, or `@name`. */
@@ -11,21 +13,21 @@ export class ServiceManager implements Disposable {
   readonly #fd: number;
   readonly #buffer = new Uint8Array(MESSAGE_BYTES_MAX);
   readonly #messages: string[] = [];
+  readonly #reading: Timer;
 
   constructor(name: string) {
     this.name = name;
     this.#fd = datagramSocket(AF_UNIX);
     const address = name.startsWith("@") ? encodeAbstract(name.slice(1)) : encodeUnix(name);
     if (!bindTo(this.#fd, address)) throw new Error(`no datagram socket at ${name}`);
+    this.#reading = setInterval(() => this.#read(), READ_MS);
+    this.#reading.unref();
   }
 
   /** All that came so far, in order, a message an item. */
   get messages(): readonly string[] {
-    for (;;) {
-      const count = receiveInto(this.#fd, addressOf(this.#buffer), this.#buffer.length);
-      if (count <= 0) return this.#messages;
-      this.#messages.push(Buffer.from(this.#buffer.subarray(0, count)).toString());
-    }
+    this.#read();
+    return this.#messages;
   }
 
   /** Without the signs of life. */
@@ -33,7 +35,16 @@ export class ServiceManager implements Disposable {
     return this.messages.filter((message) => message !== "WATCHDOG=1");
   }
 
+  #read(): void {
+    for (;;) {
+      const count = receiveInto(this.#fd, addressOf(this.#buffer), this.#buffer.length);
+      if (count <= 0) return;
+      this.#messages.push(Buffer.from(this.#buffer.subarray(0, count)).toString());
+    }
+  }
+
   [Symbol.dispose](): void {
+    clearInterval(this.#reading);
     closeSync(this.#fd);
   }
 }
