@@ -241,12 +241,14 @@ async function refused(port: number): Promise<void> {
   );
 }
 
-/** Nothing that a client has sent lies unread in a socket of this port. */
+/** Nothing that a client has sent lies unread in a socket of this port, or is on its way there. */
 function readByServer(port: number): boolean {
-  const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  const end = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
   return readFileSync("/proc/net/tcp", "utf8")
     .split("\n")
     .map((line) => line.trim().split(/\s+/))
-    .filter(([, address, , state]) => address?.endsWith(local) === true && state === "01")
-    .every(([, , , , queues]) => queues?.endsWith(":00000000") === true);
+    .filter(([, local, remote, state]) => {
+      return (local?.endsWith(end) === true || remote?.endsWith(end) === true) && state === "01";
+    })
+    .every(([, , , , queues]) => queues === "00000000:00000000");
 }

@@ -58,6 +58,13 @@ class Shell implements AsyncDisposable {
     this.#terminal.write(keys);
   }
 
+  /** What was shown since the last call. */
+  takeShown(): string {
+    const shown = this.#shown;
+    this.#shown = "";
+    return shown;
+  }
+
   async shows(what: string): Promise<void> {
     await eventually(
       () => `${what} in ${this.#shown}`,
@@ -157,9 +164,12 @@ describe("A server in the background outlives its terminal", () => {
     shell.type(`${shell.command} &\n`);
     const server = await shell.server();
     process.kill(server.pid, "SIGSTOP");
-    await eventually("it stops", () => processOf(server.pid)?.state === "T");
-    shell.type("jobs\n");
-    await shell.shows("Stopped  ");
+    // The kernel tells the shell when the last of its threads has stopped, and the shell says so only when it is asked.
+    await eventually("the shell to know that it has stopped", async () => {
+      shell.type("jobs; echo list''ed\n");
+      await shell.shows("listed");
+      return shell.takeShown().includes("Stopped  ");
+    });
     shell.type("fg\n");
     await eventually("it goes on", () => processOf(server.pid)?.state !== "T");
     await shell.answers();
