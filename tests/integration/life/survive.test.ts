@@ -63,7 +63,7 @@ describe("Nothing survives the supervisor", () => {
 });
 
 test("A hung edge is replaced", async () => {
-  await using server = await serve("wsgi_app:app", { args: [...args, "--edge-timeout", "1s"] });
+  await using server = await serve("wsgi_app:app", { args: [...args, "--edge-timeout", "3s"] });
   const { edges, workers } = treeOf(server);
   expect(await text(server, "/hello")).toBe("hello");
   process.kill(edges[0]!.pid, "SIGSTOP");
@@ -106,13 +106,15 @@ describe("A killed edge is replaced", () => {
     const { edges } = treeOf(server);
     expect(edges.length).toBe(2);
     process.kill(edges[1]!.pid, "SIGKILL");
+    await gone(edges.slice(1));
     await eventually("two edges", () => treeOf(server).edges.length === 2);
     for (let i = 0; i < 20; i++) expect(await text(server, "/hello")).toBe("hello");
   });
 
   test("one that is born anew gets no worker that leaves", async () => {
     using place = new Place();
-    const options = ["--workers", "1", "--edges", "2"];
+    // No time is too long for an edge that the test has stopped.
+    const options = ["--workers", "1", "--edges", "2", "--edge-timeout", "0"];
     await using server = await serve("asgi_app:app", { place, args: options });
     // While the others stand still, this one alone accepts.
     const alone = async <T>(edge: number, work: () => Promise<T>): Promise<T> => {

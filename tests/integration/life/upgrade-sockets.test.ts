@@ -11,7 +11,7 @@ import type { WsClient } from "../websocket/client.ts";
 
 describe("WebSockets and streams stay with the old server in an upgrade", () => {
   test.each(["h1", "h2"] as const)("then they are closed with 1012: %s", async (transport) => {
-    await using site = await Site.start({ transport, args: ["--graceful-timeout", "3s"] });
+    await using site = await Site.start({ transport, args: ["--graceful-timeout", "6s"] });
     await using line = new Line(site.server);
     await using client = await site.open("/pid/x");
     const worker = await client.message();
