@@ -69,7 +69,7 @@ async def app(scope, receive, send):
 
 test("a worker that is stuck is killed after its traceback, and the log names the request", async () => {
   using project = makeProject({ "main.py": STUCK });
-  const args = [...ARGS, "--timeout", "0.2", "--interrupt", "0.1"];
+  const args = [...ARGS, "--timeout", "1.5", "--interrupt", "0.1"];
   await using server = await startServer({ app: "main:app", args, cwd: project.path });
   const response = await fetch(`${server.url}/stuck`);
   expect(response.status).toBe(504);

@@ -7,7 +7,7 @@ const found = new Map(findPythons().map(({ minor, path }) => [minor, path]));
 
 describe.each(MINORS)("CPython %s", (minor) => {
   const path = found.get(minor);
-  const args = ["--workers", "2", "--python", path ?? "", "--timeout", "0.5", "--interrupt", "0.5"];
+  const args = ["--workers", "2", "--python", path ?? "", "--timeout", "1.5"];
 
   test.skipIf(path === undefined)(`WSGI apps run on ${minor}`, async () => {
     using place = new Place();
