@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
 import { chmodSync, existsSync, readFileSync, renameSync, statSync, symlinkSync } from "node:fs";
-import { createServer } from "node:net";
 import { gone, processOf, treeOf } from "../../apps_life/processes.ts";
 import {
   appsDirectory,
@@ -64,8 +63,8 @@ describe.skipIf(!asRoot)("Root's rights are given up once the sockets are open",
 
   test("every process is that user, with a port of root's and nothing else of root", async () => {
     using here = place();
-    const port = await freeLowPort();
-    await using server = await start(here, user, { bind: `127.0.0.1:${port}` });
+    await using server = await startOnLowPort(here, user);
+    const { port } = server;
     for (const pid of everyProcess(server)) {
       expect(statusOf(pid, "Uid")).toBe("65534 65534 65534 65534");
       expect(statusOf(pid, "Gid")).toBe("65534 65534 65534 65534");
@@ -355,14 +354,12 @@ function command(words: readonly string[]): readonly string[] {
   return [executable, "serve", "--bind", "127.0.0.1:0", ...words];
 }
 
-/** A port that only root may bind, of those that are free now. */
-async function freeLowPort(): Promise<number> {
+/** On a port that only root may bind: the first one that nobody else has. */
+async function startOnLowPort(here: Place, more: readonly string[]): Promise<TestServer> {
   for (let port = 1023; port > 600; port--) {
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    const probe = createServer();
-    probe.once("error", () => resolve(false));
-    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(true)));
-    if (await promise) return port;
+    const started = await start(here, more, { bind: `127.0.0.1:${port}` }).catch(String);
+    if (typeof started !== "string") return started;
+    if (!started.includes("is in use")) throw new Error(started);
   }
   throw new Error("no free port below 1024");
 }

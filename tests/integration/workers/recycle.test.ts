@@ -115,9 +115,13 @@ describe("Workers are recycled without losing a request", () => {
     using place = new Place();
     const args = ["--workers", "1", "--max-worker-memory", "150m"];
     await using server = await serve("leaking:app", { place, args });
-    const pid = await text(server, "/");
+    // It holds the worker until its child has been looked at.
+    await using running = await begin(server, "/wait/gate");
+    const [pid = ""] = await place.noted("gate.begun");
     await ask(server, "/child/200");
     const [child] = descendants(Number(pid));
+    place.open("gate");
+    expect((await running.readResponse()).status).toBe(200);
     await server.waitForLine(/warning.*worker-1 takes \d+m, more than max-worker-memory = 150m/);
     await eventually("an answer of its successor", async () => (await text(server, "/")) !== pid);
     await gone([child!]);
@@ -168,7 +172,7 @@ def short_of_descriptors(worker):
         resource.setrlimit(kind, (3, resource.getrlimit(kind)[1]))
 `,
   );
-  const hook = ["--on-worker-ready", "short:short_of_descriptors", "--boot-timeout", "2"];
+  const hook = ["--on-worker-ready", "short:short_of_descriptors", "--boot-timeout", "4"];
   const args = ["--workers", "1", "--pythonpath", appsDirectory, ...hook];
   await using server = await serve("short:app", { place, args, cwd: place.path });
   const pid = await text(server, "/pid");
@@ -176,10 +180,11 @@ def short_of_descriptors(worker):
   place.open("shut");
   server.kill("SIGHUP");
   await server.waitForLine(/can't connect to the edge .*Too many open files/);
-  await server.waitForLine(/worker-1 does not start, so it serves on: a worker reached no edge/);
+  const given = /worker-1 does not start, so it serves on: a worker reached no edge/;
+  await server.waitForLine(given, 20_000);
   expect(await text(server, "/pid")).toBe(pid);
   place.shut("shut");
-  await server.waitForLine(/reload finished/);
+  await server.waitForLine(/reload finished/, 20_000);
   await load.stop();
   expect(load.failures).toEqual([]);
   expect(await text(server, "/pid")).not.toBe(pid);
