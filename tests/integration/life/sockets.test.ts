@@ -22,7 +22,7 @@ import { RawClient } from "../../support/raw-client.ts";
 import { examplesPython, repository, runKeelback, type TestServer } from "../../support/server.ts";
 import { Authority, run, tlsArgs } from "../tls/support.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 const one = ["--workers", "1"];
 const isRoot = process.getuid?.() === 0;
