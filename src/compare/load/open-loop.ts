@@ -68,6 +68,8 @@ export async function runOpenLoop(spec: OpenLoopSpec): Promise<Record<string, St
     for (const stream of streams) stream.tick(now);
     await turn(spin);
   }
+  // What became due while this process stood still, beyond the end, is sent late and counts as late.
+  if (now >= end) for (const stream of streams) stream.tick(end - SLEEP_MS);
   const durationMs = Math.min(now, end) - measureFrom;
   for (const stream of streams) stream.stop();
   await finish(streams);

@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import type { AddressInfo, Server } from "node:net";
 import { bodyHash } from "../../../src/compare/load/http-load.ts";
 import type { LoadRequest, StreamResult, StreamSpec } from "../../../src/compare/load/http-load.ts";
+import { runOpenLoop } from "../../../src/compare/load/open-loop.ts";
 import { httpLoad } from "../../../src/compare/load/order.ts";
 
 const TIMEOUT_MS = 60_000;
@@ -83,6 +84,23 @@ describe("the load generator", () => {
       );
       expect(late).toBeGreaterThan(40);
       expect(result.latency?.worst).toBeGreaterThan(stallMs - 50);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "counts what was due while it stood still itself, also at the end",
+    async () => {
+      // Server and generator share this process: one stalls with the other, beyond the end.
+      const port = await serve((number) => {
+        if (number === 5) block(400);
+        return response("hello");
+      });
+      const measured = { name: "measured", path: "/", requests: [hello], connections: 2 };
+      const streams = [{ ...measured, rate: 100 }];
+      const spec = { port, warmupMs: 0, durationMs: 300, streams, spin: false };
+      const { measured: result } = await runOpenLoop(spec);
+      expect(result).toMatchObject({ answered: 30, unsent: 0, errors: 0 });
     },
     TIMEOUT_MS,
   );
