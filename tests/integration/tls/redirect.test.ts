@@ -14,16 +14,20 @@ describe("Plain HTTP is redirected to HTTPS", () => {
   let server: TestServer;
   let port: number;
 
+  async function redirecting(...more: string[]): Promise<[server: TestServer, port: number]> {
+    const redirect = ["--redirect-http", "0", ...more];
+    const started = await startTls("wsgi", [...tlsArgs(authority.server()), ...redirect]);
+    const line = await started.waitForLine(/http:\/\/\S+ \(sends clients to HTTPS\)/);
+    return [started, Number(/:(\d+) /.exec(line)?.[1])];
+  }
+
   beforeAll(async () => {
-    const redirect = ["--redirect-http", "0", "--header-timeout", "500ms"];
-    server = await startTls("wsgi", [...tlsArgs(authority.server()), ...redirect]);
-    const line = await server.waitForLine(/http:\/\/\S+ \(sends clients to HTTPS\)/);
-    port = Number(/:(\d+) /.exec(line)?.[1]);
+    [server, port] = await redirecting();
   });
   afterAll(() => server[Symbol.asyncDispose]());
 
-  async function answer(text: string): Promise<RawResponse> {
-    await using client = await RawClient.connect(port);
+  async function answer(text: string, to: number = port): Promise<RawResponse> {
+    await using client = await RawClient.connect(to);
     await client.send(text);
     const response = await client.readResponse("GET");
     expect(response.headers["connection"]).toBe("close");
@@ -65,7 +69,9 @@ describe("Plain HTTP is redirected to HTTPS", () => {
   });
 
   test("a slow client is cut", async () => {
-    const { status } = await answer("GET / HTTP/1.1\r\nHo");
+    const [impatient, plain] = await redirecting("--header-timeout", "500ms");
+    await using _ = impatient;
+    const { status } = await answer("GET / HTTP/1.1\r\nHo", plain);
     expect(status).toBe(408);
   });
 });
