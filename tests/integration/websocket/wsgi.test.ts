@@ -208,9 +208,9 @@ describe("WSGI apps get WebSockets as a socket", () => {
 
   test("no timeout of a request applies to it", async () => {
     using place = new Place();
-    await using server = await start(place, ["--timeout", "300ms"]);
+    await using server = await start(place, ["--timeout", "2s"]);
     using peer = await Peer.open(server, "/echo/t");
-    const until = performance.now() + 1000;
+    const until = performance.now() + 3000;
     for (let i = 0; performance.now() < until; i++) expect(await peer.echo(`${i}`)).toBe(`${i}`);
     quiet(server);
   });
@@ -227,7 +227,7 @@ describe("WSGI apps get WebSockets as a socket", () => {
 
   test("a reload leaves it with the old worker until the graceful timeout", async () => {
     using place = new Place();
-    await using server = await start(place, ["--graceful-timeout", "2s"]);
+    await using server = await start(place, ["--graceful-timeout", "6s"]);
     const peer = await Peer.open(server, "/echo/r");
     const { workers } = treeOf(server);
     server.kill("SIGHUP");
