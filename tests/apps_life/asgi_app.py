@@ -47,14 +47,14 @@ async def opened(gate: str) -> None:
 
 
 async def whole_body(receive: Any) -> bytes:
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] != "http.request":
             raise ConnectionError("the client left in the middle of the body")
         body += message["body"]
         if not message["more_body"]:
-            return body
+            return bytes(body)
 
 
 async def hello(scope, receive, send, rest):
