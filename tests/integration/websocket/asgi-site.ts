@@ -6,7 +6,7 @@ import type { TestServer } from "../../support/server.ts";
 import { WsClient } from "./client.ts";
 import { type Asked, TRANSPORTS, type Transport } from "./lines.ts";
 
-const TEST_TIMEOUT_MS = 30_000;
+const TEST_TIMEOUT_MS = 60_000;
 export const MIB = 1024 * 1024;
 
 export interface SiteOptions {

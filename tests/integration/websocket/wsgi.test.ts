@@ -11,7 +11,7 @@ import { close, text as textFrame } from "../../support/ws-frames.ts";
 import { MIB } from "./asgi-site.ts";
 import { WsClient } from "./client.ts";
 
-const TEST_TIMEOUT_MS = 30_000;
+const TEST_TIMEOUT_MS = 60_000;
 setDefaultTimeout(TEST_TIMEOUT_MS);
 
 const python = `${repository}/.cache/interop-venv/bin/python`;
