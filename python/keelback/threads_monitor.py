@@ -102,6 +102,8 @@ class Monitor:
             seen = call
 
     def _sleep(self) -> None:
+        for link in self._runner.links.all:
+            link.board.computing(False)  # the last look may have come late, and the next is far off
         self.asleep = True
         # A leader that began its batch before it could see the flag is seen here.
         if not self._runner.seat.busy and not self._stopping:
