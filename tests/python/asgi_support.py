@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
 import socket
 import struct
 import threading
+import time
 from typing import Any, Callable, Optional, Union
 
 from keelback import _wire, frames
@@ -18,7 +20,7 @@ from keelback.asgi import AsyncioRunner, make_loop
 from keelback.board import Board
 from keelback.settings import Settings
 
-WAIT_SECONDS = 10
+WAIT_SECONDS = 30
 FINAL = (_wire.RESET, _wire.RESPONSE_TRAILERS, _wire.WORKER_WS_CLOSE)
 
 Frame = tuple[int, int, int, int, bytes]
@@ -37,6 +39,10 @@ def head_block(method: str = "GET", path: bytes = b"/", **more: Any) -> bytes:
     for name, value in more.get("headers", [(b"host", b"localhost")]):
         parts += (name, value)
     return b"\0".join(parts)
+
+
+def handshake(more: dict[str, Any]) -> dict[str, Any]:
+    return {"path": b"/chat", **more, "flags": _wire.FLAG_END | _wire.FLAG_UPGRADE}
 
 
 class Answer:
@@ -125,6 +131,7 @@ class FakeEdge:
         self.sock = sock
         self.board = board
         self.answers: dict[int, Answer] = {}
+        self.board_path = ""
         self.pings = 0
         self.pongs: list[bytes] = []
         self._reader = frames.FrameReader()
@@ -162,18 +169,42 @@ class FakeEdge:
     def credit(self, stream: int, count: int) -> None:
         self.send(frames.pack(stream, _wire.CREDIT, 0, 0, struct.pack("<I", count)))
 
+    def begun(self, **more: Any) -> int:
+        """A request that the app has begun: not even a busy worker gives it back any more."""
+        stream = self.request(**more)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while self._newest() != stream:
+            assert time.monotonic() < deadline, "the app has not begun"
+            if select.select([self.sock], [], [], 0.001)[0]:
+                self._read()
+            if self.answers[stream].given_back:
+                return self.begun(**more)
+        return stream
+
+    def _newest(self) -> int:
+        """The newest request that has begun."""
+        with open(self.board_path, "rb") as board:
+            return int.from_bytes(board.read(4), "little")
+
+    def answered(self, **more: Any) -> int:
+        """A request and its answer. What a busy worker gives back is sent anew, as edges do; a
+        worker whose loop a busy machine has paused is no other."""
+        stream = self.request(**more)
+        return self.answered(**more) if self.answer(stream).given_back else stream
+
     def websocket(self, **more: Any) -> int:
         """A handshake."""
-        flags = _wire.FLAG_END | _wire.FLAG_UPGRADE
-        return self.request(flags=flags, path=more.pop("path", b"/chat"), **more)
+        return self.request(**handshake(more))
+
+    def handshake(self, **more: Any) -> int:
+        """A handshake that the app has begun."""
+        return self.begun(**handshake(more))
 
     def accepted(self, **more: Any) -> int:
-        """A handshake that the app has accepted; one that a busy worker gives back is sent anew."""
-        stream = self.websocket(**more)
+        """A handshake that the app has accepted."""
+        stream = self.handshake(**more)
         answer = self.answers[stream]
         self.until(lambda: answer.ended or answer.accepted is not None)
-        if answer.given_back:
-            return self.accepted(**more)
         assert answer.accepted is not None, answer.frames
         return stream
 
@@ -202,11 +233,14 @@ class FakeEdge:
 
     def until(self, condition: Callable[[], bool]) -> None:
         while not condition():
-            data = self.sock.recv(1 << 20)
-            if not data:
-                raise EOFError("the worker closed the link")
-            for frame in self._reader.feed(data):
-                self._arrived(frame)
+            self._read()
+
+    def _read(self) -> None:
+        data = self.sock.recv(1 << 20)
+        if not data:
+            raise EOFError("the worker closed the link")
+        for frame in self._reader.feed(data):
+            self._arrived(frame)
 
     def _arrived(self, frame: Frame) -> None:
         if frame[1] == _wire.GIVE_BACK:
@@ -232,6 +266,7 @@ class FakeEdge:
         while not (got := self._reader.feed(self.sock.recv(65536))):
             pass
         assert len(got) == 1
+        self.board_path = got[0][4].decode().split("\0")[5]
         return got[0]
 
     def answer(self, stream: int) -> Answer:
@@ -240,9 +275,7 @@ class FakeEdge:
         return answer
 
     def get(self, **more: Any) -> Answer:
-        """What a busy worker gives back is sent anew, as edges do."""
-        answer = self.answer(self.request(**more))
-        return self.get(**more) if answer.given_back else answer
+        return self.answers[self.answered(**more)]
 
     def until_eof(self) -> None:
         while self.sock.recv(1 << 20):
@@ -306,9 +339,11 @@ class Server:
 
     def _connect(self) -> FakeEdge:
         ours, theirs = socket.socketpair()
-        board = Board.open(os.path.join(self._folder, f"board-1-{len(self._edges)}"))
+        path = os.path.join(self._folder, f"board-1-{len(self._edges)}")
+        board = Board.open(path)
         self.runner.add_link(theirs, board)
         self._edges.append(FakeEdge(ours, board))
+        self._edges[-1].board_path = path
         return self._edges[-1]
 
     def second_edge(self) -> FakeEdge:

@@ -113,7 +113,7 @@ def test_thread_pool(server: Server) -> None:
 
 def test_upload(server: Server) -> None:
     edge = server.edge
-    stream = edge.request(method="POST", path=b"/echo", flags=0)
+    stream = edge.begun(method="POST", path=b"/echo", flags=0)
     edge.body(stream, b"x" * 100_000)
     edge.body(stream, b"x" * 100_000, end=True)
     assert json.loads(edge.answer(stream).body) == {"length": 200_000}
@@ -127,7 +127,7 @@ def test_background_task_runs_after_the_response(server: Server) -> None:
 
 def test_event_stream_ends_when_the_client_leaves(server: Server) -> None:
     edge = server.edge
-    stream = edge.request(path=b"/events")
+    stream = edge.begun(path=b"/events")
     answer = edge.answers[stream]
     edge.until(lambda: len(answer.frames) > 100)
     edge.cancel(stream, _wire.CANCEL_REASON_CLIENT_GONE)

@@ -21,7 +21,7 @@ def test_streaming_uses_credit_and_waits_for_more(serve: Any) -> None:
         await send(message(b"y" * total))
 
     edge = serve(app).edge
-    stream = edge.request()
+    stream = edge.begun()
     answer = edge.answers[stream]
     edge.until(lambda: len(answer.body) >= _wire.RESPONSE_WINDOW_BYTES)
     given = _wire.RESPONSE_WINDOW_BYTES
@@ -301,7 +301,7 @@ def test_continue_is_sent_when_the_body_is_wanted(serve: Any) -> None:
         await respond(send)
 
     edge = serve(app).edge
-    stream = edge.request(method="POST", flags=_wire.FLAG_EXPECT)
+    stream = edge.begun(method="POST", flags=_wire.FLAG_EXPECT)
     answer = edge.answers[stream]
     edge.until(lambda: bool(answer.of(_wire.INFORMATIONAL)))
     assert answer.of(_wire.INFORMATIONAL)[0][3:] == (100, b"")

@@ -102,7 +102,7 @@ def test_accept_with_subprotocol_and_headers(serve: Any) -> None:
         await send({"type": "websocket.accept", "subprotocol": "chat", "headers": headers})
 
     edge = serve(app).edge
-    answer = edge.answer(edge.websocket())
+    answer = edge.answer(edge.handshake())
     accepted = answer.accepted
     assert accepted.pop("date")
     assert accepted == {
@@ -131,7 +131,7 @@ def test_a_bad_accept_is_refused(serve: Any, message: Any) -> None:
         await send({"type": "websocket.accept", **message})
 
     server = serve(app)
-    answer = server.edge.answer(server.edge.websocket())
+    answer = server.edge.answer(server.edge.handshake())
     assert answer.status == 500
     assert "the app failed in WebSocket /chat" in server.log
 
@@ -143,7 +143,7 @@ def test_close_before_accept_is_403(serve: Any) -> None:
 
     app = Recorder(steps, accept=False)
     server = serve(app)
-    answer = server.edge.answer(server.edge.websocket())
+    answer = server.edge.answer(server.edge.handshake())
     assert answer.status == 403
     assert answer.headers["content-length"] == "0"
     assert app.ended.wait(10)
@@ -159,7 +159,7 @@ def test_a_handshake_may_be_answered_with_a_response(serve: Any) -> None:
         await send({"type": "websocket.http.response.body", "body": b"are you?"})
 
     answer = serve(app).edge
-    answer = answer.answer(answer.websocket())
+    answer = answer.answer(answer.handshake())
     assert answer.status == 401
     assert answer.headers["www-authenticate"] == "basic"
     assert answer.body == b"who are you?"
@@ -220,7 +220,7 @@ def test_a_client_that_leaves_before_the_accept(serve: Any) -> None:
 
     app = Recorder(steps, accept=False)
     server = serve(app)
-    stream = server.edge.websocket()
+    stream = server.edge.handshake()
     server.edge.cancel(stream, _wire.CANCEL_REASON_CLIENT_GONE)
     assert server.edge.answer(stream).reset == _wire.RESET_REASON_CANCELLED
     assert app.ended.wait(10)
@@ -237,7 +237,7 @@ def test_a_handshake_that_takes_too_long(serve: Any) -> None:
     begun = threading.Event()
     app = Recorder(steps, accept=False)
     server = serve(app)
-    stream = server.edge.websocket()
+    stream = server.edge.handshake()
     assert begun.wait(10)
     server.edge.cancel(stream, _wire.CANCEL_REASON_TIMEOUT)
     assert server.edge.answer(stream).reset == _wire.RESET_REASON_TIMEOUT
@@ -256,7 +256,7 @@ def test_the_app_closes(serve: Any) -> None:
 
     app = Recorder(steps)
     server = serve(app)
-    stream = server.edge.websocket()
+    stream = server.edge.handshake()
     assert server.edge.closed(stream) == (4001, "enough ü")
     assert app.ended.wait(10)
     assert app.seen[0] == {"type": "websocket.disconnect", "code": 4001, "reason": "enough ü"}
@@ -272,7 +272,7 @@ def test_codes_that_cannot_be_sent(serve: Any, code: int) -> None:
         await send({"type": "websocket.close", "code": code})
 
     server = serve(Recorder(steps))
-    assert server.edge.closed(server.edge.websocket()) == (1011, "")
+    assert server.edge.closed(server.edge.handshake()) == (1011, "")
     assert f"can't be closed with the code {code}" in server.log
 
 
@@ -281,7 +281,7 @@ def test_the_app_returns_without_closing(serve: Any) -> None:
         await send(text("bye"))
 
     server = serve(Recorder(steps))
-    stream = server.edge.websocket()
+    stream = server.edge.handshake()
     assert server.edge.closed(stream) == (1000, "")
     assert server.edge.answers[stream].messages == ["bye"]
     assert server.log == ""
@@ -292,7 +292,7 @@ def test_the_app_fails(serve: Any) -> None:
         raise ValueError("broken")
 
     server = serve(Recorder(steps))
-    assert server.edge.closed(server.edge.websocket()) == (1011, "")
+    assert server.edge.closed(server.edge.handshake()) == (1011, "")
     assert "the app failed in WebSocket /chat" in server.log
     assert "ValueError: broken" in server.log
 
@@ -304,6 +304,6 @@ def test_an_app_that_never_answers_the_handshake(serve: Any, fails: bool) -> Non
             raise ValueError("broken")
 
     server = serve(Recorder(steps, accept=False))
-    assert server.edge.answer(server.edge.websocket()).status == 500
+    assert server.edge.answer(server.edge.handshake()).status == 500
     wanted = "ValueError: broken" if fails else "returned without a response in WebSocket /chat"
     assert wanted in server.log

@@ -99,9 +99,9 @@ def test_starlette(serve: Any) -> None:
 
 def test_a_starlette_app_that_denies_or_has_no_such_route(serve: Any) -> None:
     edge = serve(starlette).edge
-    answer = edge.answer(edge.websocket(path=b"/deny"))
+    answer = edge.answer(edge.handshake(path=b"/deny"))
     assert (answer.status, answer.body) == (401, b'{"why":"closed"}')
-    assert edge.answer(edge.websocket(path=b"/missing")).status in (403, 404)
+    assert edge.answer(edge.handshake(path=b"/missing")).status in (403, 404)
 
 
 def test_an_exception_about_a_client_that_has_left_is_not_logged(serve: Any) -> None:
@@ -123,7 +123,7 @@ def test_fastapi(serve: Any) -> None:
     edge.ws_close(stream, 4000, "bye")
     edge.closed(stream)
     assert edge.closed(edge.accepted(path=b"/policy")) == (1008, "not you")
-    assert edge.answer(edge.websocket(path=b"/items/no")).status == 403
+    assert edge.answer(edge.handshake(path=b"/items/no")).status == 403
     server.stop()
     assert app.state.left == [(4000, "bye")]
     assert server.log == ""
@@ -161,7 +161,7 @@ def test_django_channels(serve: Any) -> None:
     edge.message(stream, '"end"')
     assert edge.closed(stream)[0] == 4001
     assert edge.answers[stream].messages == ['{"got": "hello"}', '{"got": "end"}']
-    assert edge.answer(edge.websocket(path=b"/closed")).status == 403
+    assert edge.answer(edge.handshake(path=b"/closed")).status == 403
     gone = edge.accepted(headers=[(b"sec-websocket-protocol", b"v1")])
     edge.cancel(gone, 1)
     edge.closed(gone)

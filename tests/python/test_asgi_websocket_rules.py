@@ -30,7 +30,7 @@ def test_a_misplaced_message_raises(serve: Any, accept: bool, message: Any, why:
 
     app = Recorder(steps, accept)
     server = serve(app)
-    server.edge.answer(server.edge.websocket())
+    server.edge.answer(server.edge.handshake())
     assert why in str(app.seen[0])
 
 
@@ -57,7 +57,7 @@ def test_buffers_are_copied(serve: Any) -> None:
         buffer[:] = b"xxx"
 
     edge = serve(Recorder(steps)).edge
-    assert edge.messages(edge.websocket(), 2) == [b"one", b"two"]
+    assert edge.messages(edge.accepted(), 2) == [b"one", b"two"]
 
 
 def test_frames_for_a_request_that_is_no_websocket_end_the_link(serve: Any) -> None:
@@ -66,7 +66,7 @@ def test_frames_for_a_request_that_is_no_websocket_end_the_link(serve: Any) -> N
             pass
 
     server = serve(app)
-    stream = server.edge.request()
+    stream = server.edge.begun()
     server.edge.message(stream, "x")
     server.edge.until_eof()
     assert f"stream {stream} is no WebSocket" in server.log
@@ -75,7 +75,7 @@ def test_frames_for_a_request_that_is_no_websocket_end_the_link(serve: Any) -> N
 @pytest.mark.parametrize("early", ["message", "ws_close"])
 def test_nothing_comes_before_the_accept(serve: Any, early: str) -> None:
     server = serve(Recorder(until_disconnect, accept=False))
-    stream = server.edge.websocket()
+    stream = server.edge.handshake()
     getattr(server.edge, early)(stream, "x" if early == "message" else 1000)
     server.edge.until_eof()
     assert "not allowed" in server.log
@@ -111,8 +111,7 @@ def test_an_app_that_does_not_end_at_the_stop(serve: Any) -> None:
     started = threading.Event()
     stopping = Gate()
     server = serve(app, graceful_ms=100)
-    stream = server.edge.websocket()
+    stream = server.edge.handshake()
     assert started.wait(10)
-    server.call(server.runner.stop)
-    server.call(stopping.open)
+    server.call(lambda: (server.runner.stop(), stopping.open()))
     assert server.edge.closed(stream) == (1012, "")

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
-import signal
-from collections.abc import Iterator
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import keelback
 from keelback.board import Board
 
+OPEN_WITHOUT_ROOM = """
+import resource, signal, sys
+sys.path.insert(0, sys.argv[1])
+from keelback.board import Board
 
-@pytest.fixture
-def no_room() -> Iterator[None]:
-    """No file of this process may grow."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+Board.open(sys.argv[2])
+"""
 
 
-def test_a_board_without_room_is_refused_and_not_a_trap(tmp_path: Path, no_room: None) -> None:
-    with pytest.raises(OSError, match="File too large"):
-        Board.open(str(tmp_path / "board"))
+def test_a_board_without_room_is_refused_and_not_a_trap(tmp_path: Path) -> None:
+    """In a process of its own: of this one no file could grow, not even the report of the tests."""
+    python = str(Path(keelback.__file__).parents[1])
+    command = [sys.executable, "-c", OPEN_WITHOUT_ROOM, python, str(tmp_path / "board")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "OSError: [Errno 27] File too large" in done.stderr
 
 
 def test_a_board_has_its_room_from_the_start(tmp_path: Path) -> None:
