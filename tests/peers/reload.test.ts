@@ -237,7 +237,7 @@ describe("A worker that has had its requests takes kept connections with it", ()
       return kept.ended;
     });
     expect(kept.received).toBe("");
-    expect(peer.output()).toContain("Maximum request limit of 5 exceeded");
+    await peer.waitForLine(/Maximum request limit of 5 exceeded/);
     await eventually("the end of its worker", () => processOf(Number(body)) === undefined);
   });
 
