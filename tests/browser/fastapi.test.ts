@@ -11,17 +11,19 @@ const sizes = [
 ] as const;
 
 /** When each of five events arrived, by the page's clock. */
-const FIVE_TICKS = `new Promise((resolve, reject) => {
-  const source = new EventSource("/events?count=5&every_ms=100");
-  const seen = [];
-  source.addEventListener("tick", () => {
-    seen.push(performance.now());
-    if (seen.length < 5) return;
-    source.close();
-    resolve(seen);
-  });
-  source.addEventListener("error", () => reject(new Error("the stream ended early")));
-})`;
+function fiveTicks(everyMs: number): string {
+  return `new Promise((resolve, reject) => {
+    const source = new EventSource("/events?count=5&every_ms=${everyMs}");
+    const seen = [];
+    source.addEventListener("tick", () => {
+      seen.push(performance.now());
+      if (seen.length < 5) return;
+      source.close();
+      resolve(seen);
+    });
+    source.addEventListener("error", () => reject(new Error("the stream ended early")));
+  })`;
+}
 
 describe.skipIf(missing !== null)(titled("The FastAPI example in a browser"), () => {
   let browser: Browser;
@@ -67,9 +69,12 @@ describe.skipIf(missing !== null)(titled("The FastAPI example in a browser"), ()
     await using visitor = await visit(browser);
     const { page, troubles } = visitor;
     await page.goto(server.url);
-    const times = await page.evaluate<number[]>(FIVE_TICKS);
-    // Events that were held back would arrive together.
-    expect(times[4]! - times[0]!).toBeGreaterThan(200);
+    const oneByOne = async (everyMs: number): Promise<boolean> => {
+      const times = await page.evaluate<number[]>(fiveTicks(everyMs));
+      return times[4]! - times[0]! > 2 * everyMs;
+    };
+    // Events that were held back would arrive together, however slowly they come; those for a page that is paused may too.
+    expect((await oneByOne(100)) || (await oneByOne(1500))).toBe(true);
     expect(troubles).toEqual([]);
   });
 

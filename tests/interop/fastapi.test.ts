@@ -96,14 +96,19 @@ describe("FastAPI", () => {
   });
 
   test("a view that blocks its thread does not hold up another request", async () => {
-    let blocked = true;
-    const slow = fetch(`${server.url}/slow?ms=1500`).then((answer) => {
-      blocked = false;
-      return answer.status;
-    });
-    expect((await fetch(`${server.url}/api/where`)).status).toBe(200);
-    expect(blocked).toBe(true);
-    expect(await slow).toBe(200);
+    const answeredBeside = async (ms: number): Promise<boolean> => {
+      let blocked = true;
+      const slow = fetch(`${server.url}/slow?ms=${ms}`).then((answer) => {
+        blocked = false;
+        return answer.status;
+      });
+      expect((await fetch(`${server.url}/api/where`)).status).toBe(200);
+      const beside = blocked;
+      expect(await slow).toBe(200);
+      return beside;
+    };
+    // A pause of the machine may be longer than a view blocks, not than each does.
+    expect((await answeredBeside(1500)) || (await answeredBeside(10_000))).toBe(true);
   });
 
   test("HEAD answers without a body, and an unknown path is the app's 404", async () => {
