@@ -39,7 +39,7 @@ def test_without_credit_the_response_waits(kind: str) -> None:
 
     with Edge(app, kind, give_credit=False) as edge:
         for path in ("/list", "/iterator"):
-            stream = edge.request(path)
+            stream = edge.start(path)
             answer = edge.answers[stream]
             edge.until(lambda answer=answer: len(answer.body) == WINDOW)
             edge.send(0, _wire.PING, data=path.encode())
@@ -146,7 +146,7 @@ def test_a_timeout_interrupts_the_app(kind: str) -> None:
     with Edge(app, kind) as edge:
         for _ in range(3):
             app.begun.clear()
-            stream = edge.request("/stuck")
+            stream = edge.start("/stuck")
             assert app.begun.wait(DEADLINE)
             edge.cancel(stream, _wire.CANCEL_REASON_TIMEOUT)
             assert edge.answer(stream).reset == _wire.RESET_REASON_TIMEOUT
@@ -176,7 +176,7 @@ def test_a_timeout_reaches_an_app_that_waits_for_the_client(kind: str) -> None:
         edge.sock.sendall(head)
         edge.cancel(stream, _wire.CANCEL_REASON_TIMEOUT)
         assert edge.answer(stream).reset == _wire.RESET_REASON_TIMEOUT
-        stream = edge.request("/write")
+        stream = edge.start("/write")
         edge.until(lambda: len(edge.answers[stream].body) == WINDOW)
         edge.cancel(stream, _wire.CANCEL_REASON_TIMEOUT)
         assert edge.answer(stream).reset == _wire.RESET_REASON_TIMEOUT

@@ -162,7 +162,7 @@ def test_the_response_after_it_is_dropped(kind: str) -> None:
 
     with Edge(app, kind) as edge:
         for number in range(len(results)):
-            answer = edge.answer(upgrade(edge, f"/{number}"))
+            answer = edge.answer(edge.start(f"/{number}", flags=END | _wire.FLAG_UPGRADE))
             assert (answer.body, answer.head) == (SWITCH, b"")
             assert [frame[0] for frame in answer.frames] == [_wire.ACCEPT, _wire.DATA, _wire.DATA]
     assert edge.reports == []

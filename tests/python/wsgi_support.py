@@ -143,6 +143,19 @@ class Edge:
         self.push(frame)
         return stream
 
+    def start(self, *args: Any, **kwargs: Any) -> int:
+        """A request that has begun. One may be given back while the thread of the call before,
+        whose answer is here already, is not scheduled: it is sent anew, as edges do."""
+        stream = self.request(*args, **kwargs)
+        deadline = time.monotonic() + DEADLINE
+        while self.begun() != stream:
+            assert time.monotonic() < deadline
+            if select.select([self.sock], [], [], 0.001)[0]:
+                self.step()
+            if self.answers[stream].given_back:
+                return self.start(*args, **kwargs)
+        return stream
+
     def send(self, stream: int, kind: int, flags: int = 0, aux: int = 0, data: bytes = b"") -> None:
         self.push(pack(stream, kind, flags, aux, data))
 
