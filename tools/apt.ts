@@ -3,7 +3,10 @@
  * installed is said; whoever needs it skips, with the reason.
  */
 import { existsSync } from "node:fs";
-import { run, say } from "./process.ts";
+import { download, run, say } from "./process.ts";
+
+/** A machine that has just started may install its updates. */
+const LOCK_SECONDS = 300;
 
 export interface SystemPackage {
   package: string;
@@ -25,11 +28,20 @@ export function aptInstall(wanted: readonly SystemPackage[]): boolean {
     return false;
   }
   say(`installing ${names.join(", ")}`);
-  const install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", ...names];
+  const waiting = ["-o", `DPkg::Lock::Timeout=${LOCK_SECONDS}`];
+  const install = [
+    "apt-get",
+    ...waiting,
+    "install",
+    "-y",
+    "-q",
+    "--no-install-recommends",
+    ...names,
+  ];
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   if (run(install, { env }).code === 0) return true;
-  run(["apt-get", "update", "-q"], { env });
-  const second = run(install, { env });
+  download(["apt-get", ...waiting, "update", "-q"], { env });
+  const second = download(install, { env });
   if (second.code !== 0) {
     say(`apt-get could not install ${names.join(", ")}:\n${second.output.trimEnd()}`);
   }

@@ -42,6 +42,19 @@ export function run(command: readonly string[], options: RunOptions = {}): Ran {
   return { code: done.status ?? 1, output: done.stdout + done.stderr + ended };
 }
 
+/** So many times in all: for what asks other machines. */
+const TRIES = 3;
+
+/** Runs a command that downloads, again where it fails: registries and networks have bad moments. */
+export function download(command: readonly string[], options: RunOptions = {}): Ran {
+  let ran = run(command, options);
+  for (let tries = 1; tries < TRIES && ran.code !== 0 && ran.code !== 127; tries++) {
+    say(`${command.join(" ")} failed and is tried again:\n${ran.output.trimEnd().slice(-2000)}`);
+    ran = run(command, options);
+  }
+  return ran;
+}
+
 export function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }

@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { homedir } from "node:os";
-import { root, run, say } from "./process.ts";
+import { download, root, say } from "./process.ts";
 import { preferredPython } from "./pythons.ts";
 
 const GO_BIN = `${root}/.cache/go/bin`;
@@ -48,7 +48,7 @@ function ensurePublicProgram(name: string, built: string, module: string): void 
   if (isStamped(stampPath, module) || !goIsHere(name)) return;
   say(`building ${name}`);
   mkdirSync(GO_BIN, { recursive: true });
-  const done = run(["go", "install", module], { env: { GOBIN: GO_BIN } });
+  const done = download(["go", "install", module], { env: { GOBIN: GO_BIN } });
   if (done.code !== 0) return say(`go could not build ${name}:\n${done.output.trimEnd()}`);
   if (built !== name) renameSync(`${GO_BIN}/${built}`, `${GO_BIN}/${name}`);
   writeFileSync(stampPath, module);
@@ -69,7 +69,7 @@ export function ensureGoProgram(name: string, directory: string): void {
   if (isStamped(stampPath, stamp) || !goIsHere(name)) return;
   say(`building ${name}`);
   mkdirSync(GO_BIN, { recursive: true });
-  const done = run(["go", "build", "-mod=readonly", "-o", `${GO_BIN}/${name}`, "."], {
+  const done = download(["go", "build", "-mod=readonly", "-o", `${GO_BIN}/${name}`, "."], {
     cwd: `${root}/${directory}`,
   });
   if (done.code === 0) writeFileSync(stampPath, stamp);
@@ -109,7 +109,7 @@ export function ensureAutobahn(): void {
     [`${directory}/bin/pip`, "install", "--quiet", "--requirement", requirements],
   ];
   for (const step of steps) {
-    const done = run(step);
+    const done = download(step);
     if (done.code === 0) continue;
     say(`${step.join(" ")} failed:\n${done.output.trimEnd()}`);
     return;

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { aptInstall } from "./apt.ts";
-import { fail, root, run, say } from "./process.ts";
+import { download, fail, root, run, say } from "./process.ts";
 import type { Python } from "./pythons.ts";
 
 export interface Environment {
@@ -51,7 +51,7 @@ export function ensureVenv(environment: Environment): string {
   create(environment, directory);
   const pip = [`${directory}/bin/python`, "-m", "pip", "install", "--quiet"];
   pip.push("--disable-pip-version-check");
-  const installed = run([...pip, "--requirement", file]);
+  const installed = download([...pip, "--requirement", file]);
   if (installed.code !== 0) {
     fail(`pip could not install tools/requirements/${environment.requirements}:`, installed.output);
   }
