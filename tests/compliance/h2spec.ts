@@ -13,6 +13,8 @@ import type { Finding } from "./results.ts";
 export const h2spec: string = `${repository}/.cache/go/bin/h2spec`;
 
 const TIMEOUT_MS = 5 * 60_000;
+/** For each step of a test; by default it is 2, and a busy machine may pause a server for as long. */
+const STEP_SECONDS = 10;
 
 interface Case {
   name: string;
@@ -54,8 +56,9 @@ export async function runH2spec(server: TargetName, overTls: boolean): Promise<F
   try {
     const report = join(directory, "report.xml");
     const tls = overTls ? ["--tls", "--insecure"] : [];
+    const timeout = ["--timeout", `${STEP_SECONDS}`];
     const child = Bun.spawn(
-      [h2spec, "--port", `${target.port}`, ...tls, "--junit-report", report],
+      [h2spec, "--port", `${target.port}`, ...tls, ...timeout, "--junit-report", report],
       {
         stdio: ["ignore", "pipe", "pipe"],
         timeout: TIMEOUT_MS,
