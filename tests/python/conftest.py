@@ -9,6 +9,11 @@ from typing import Any
 import pytest
 from asgi_supervisor import Supervisor
 from asgi_support import Server
+from hypothesis import HealthCheck, settings
+
+# By default an example that takes 200 ms fails, whoever has had the processor meanwhile.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 LOOPS = ["asyncio", "uvloop"]
 
