@@ -36,6 +36,8 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
   #deaf = false;
   /** The shutdown of our side is done. */
   #finSent = false;
+  /** The client's FIN has not come in time: the socket is closed, or has something of its own to write before. */
+  #letGo = false;
   /** Bytes thrown away after our FIN. */
   #discarded = 0;
 
@@ -141,7 +143,11 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
       case Phase.UPGRADED:
         return this.session?.onDeadline(now);
       default:
-        this.socket.terminate();
+        if (this.#letGo) return this.socket.terminate();
+        this.#letGo = true;
+        this.wait(Phase.LINGER, LINGER_MS);
+        // No reset: what the kernel has not delivered to a slow client yet, it delivers.
+        this.socket.end();
     }
   }
 
