@@ -113,7 +113,7 @@ onBoth([], (site) => {
   });
 });
 
-onBoth(["--send-timeout", "0.4"], (site) => {
+onBoth(["--send-timeout", "1.5"], (site) => {
   describe("A slow reader does not hold a worker", () => {
     test("a stream whose window stays shut is cut, the others go on", async () => {
       const key = site.key();
