@@ -1,6 +1,6 @@
 /** The part of a Bun socket that a client connection uses, and the bytes that it has not taken yet. */
 import { PIECES_MAX, writePieces } from "../net/gather.ts";
-import { isReadable } from "../net/libc.ts";
+import { isReadable, sendQueue } from "../net/libc.ts";
 
 /** What TLS has agreed on with a client, in the forms that workers take. */
 export interface TlsFacts {
@@ -25,6 +25,8 @@ export interface ClientSocket {
   resume(): void;
   /** See `hasUnread`; none: the descriptor tells. */
   unread?(): boolean;
+  /** See `undelivered`; none: the descriptor tells. */
+  undelivered?(): number;
   /** Its descriptor; none where bytes must go through the runtime. */
   readonly fd?: number;
   /** None: a plain connection. */
@@ -45,6 +47,12 @@ export interface ClientSocket {
 /** Bytes of the client have come, or its FIN, and wait in the kernel: the event loop has been elsewhere. */
 export function hasUnread(socket: ClientSocket): boolean {
   return socket.unread?.() ?? isReadable(socket.fd ?? -1);
+}
+
+/** Bytes that the kernel has not brought to the client yet. Our FIN, which counts as one, is of no matter. */
+export function undelivered(socket: ClientSocket): number {
+  if (socket.undelivered !== undefined) return socket.undelivered();
+  return socket.fd === undefined ? 0 : Math.max(0, sendQueue(socket.fd) - 1);
 }
 
 const NONE: Buffer[] = [];

@@ -1,5 +1,5 @@
 /** A socket that stands for another one: what it does not do itself, that one does. */
-import { type ClientSocket, hasUnread } from "./client-socket.ts";
+import { type ClientSocket, hasUnread, undelivered } from "./client-socket.ts";
 
 export abstract class SocketFacade {
   protected readonly inner: ClientSocket;
@@ -34,5 +34,9 @@ export abstract class SocketFacade {
 
   unread(): boolean {
     return hasUnread(this.inner);
+  }
+
+  undelivered(): number {
+    return undelivered(this.inner);
   }
 }

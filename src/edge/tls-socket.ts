@@ -4,7 +4,7 @@
  */
 import type { X509Certificate } from "node:crypto";
 import { cork } from "../net/libc.ts";
-import { type ClientSocket, hasUnread, type TlsFacts } from "./client-socket.ts";
+import { type ClientSocket, hasUnread, type TlsFacts, undelivered } from "./client-socket.ts";
 
 /** The part of the runtime's socket that only TLS has. */
 export interface RuntimeTlsSocket extends ClientSocket, TlsSession {
@@ -97,6 +97,10 @@ export class TlsSocket implements ClientSocket {
 
   unread(): boolean {
     return hasUnread(this.#socket);
+  }
+
+  undelivered(): number {
+    return undelivered(this.#socket);
   }
 
   get remoteAddress(): string {

@@ -30,6 +30,7 @@ const SYMBOLS = {
   flock: { args: [i32, i32], returns: i32 },
   recv: { args: [i32, u64, u64, i32], returns: i32 },
   sendmsg: { args: [i32, u64, i32], returns: i32 },
+  ioctl: { args: [i32, u64, ...FILLERS, pointer], returns: i32 },
   poll: { args: [pointer, u64, i32], returns: i32 },
   waitpid: { args: [i32, pointer, i32], returns: i32 },
   getrlimit: { args: [i32, pointer], returns: i32 },
@@ -119,6 +120,8 @@ const RLIMIT_NOFILE = MAC ? 8 : 7;
 const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9;
 const MADV_DONTNEED = 4;
+/** Bytes in a socket's send queue: SIOCOUTQ, FIONWRITE. */
+const SEND_QUEUE = MAC ? 0x40047477 : 0x5411;
 
 /** Of two names the one that comes first: EAGAIN, not EWOULDBLOCK. */
 const NAMES: ReadonlyMap<number, string> = new Map(
@@ -307,6 +310,13 @@ export function isWritable(fd: number): boolean {
 /** There is something to read, or to accept. */
 export function isReadable(fd: number): boolean {
   return (pollNow(fd, POLLIN) & POLLIN) !== 0;
+}
+
+/** Bytes written to a socket that have not arrived (TCP; a FIN counts as one) or have not been read (unix); 0 where nobody knows. */
+export function sendQueue(fd: number): number {
+  const bytes = new Int32Array(1);
+  const result = load().ioctl(fd, SEND_QUEUE, ...FILLING, ptr(bytes));
+  return result === 0 ? (bytes[0] ?? 0) : 0;
 }
 
 /** What has come true of `events`, POLLERR and the like included. */

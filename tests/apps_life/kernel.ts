@@ -7,8 +7,15 @@ export const SYN_RECEIVED = "03";
 export const NO_TIMER = "00";
 export const KEEP_ALIVE_TIMER = "02";
 
-/** State and timer of the sockets at this port that another port talks to. */
-export function kernelView(port: number, clientPort: number): { state: string; timer: string }[] {
+export interface KernelSocket {
+  readonly state: string;
+  readonly timer: string;
+  /** A process has it open. */
+  readonly held: boolean;
+}
+
+/** The sockets at this port that another port talks to. */
+export function kernelView(port: number, clientPort: number): KernelSocket[] {
   const hex = (number: number): string => number.toString(16).toUpperCase().padStart(4, "0");
   return readFileSync("/proc/net/tcp", "utf8")
     .split("\n")
@@ -17,5 +24,7 @@ export function kernelView(port: number, clientPort: number): { state: string; t
       ([, local, remote]) =>
         local?.endsWith(`:${hex(port)}`) && remote?.endsWith(`:${hex(clientPort)}`),
     )
-    .map(([, , , state = "", , timer = ""]) => ({ state, timer: timer.slice(0, 2) }));
+    .map(([, , , state = "", , timer = "", , , , inode]) => {
+      return { state, timer: timer.slice(0, 2), held: inode !== "0" };
+    });
 }

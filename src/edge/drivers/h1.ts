@@ -2,8 +2,8 @@
  * One HTTP/1.1 client connection: pumps bytes between the socket and the engine (proto/h1), and is the Exchange of its
  * current request. Requests of a connection are served one after another; what a client sends ahead waits in the engine or the kernel.
  *
- * A connection closes in two steps: our FIN, then we read and discard until the client's FIN, for a short while, so that the last
- * response reaches the client and no RST overtakes it (RFC 9112 section 9.6). A response that cannot be completed is cut so that the
+ * A connection closes in two steps: our FIN, then we read and discard until the client's FIN, so that the last response reaches the
+ * client (linger.ts). A response that cannot be completed is cut so that the
  * client can tell.
  */
 import { ERRORS, type ErrorCode } from "../../core/errors.ts";
@@ -17,10 +17,8 @@ import { errorResponse } from "../error-response.ts";
 import { RESET_TEXT } from "./h1-exchange.ts";
 import { Phase } from "./h1-intake.ts";
 import { H1Upgrade } from "./h1-upgrade.ts";
+import { Linger, LINGER_MS } from "./linger.ts";
 
-/** How long and how much is read and thrown away after our FIN. */
-const LINGER_MS = 2000;
-const LINGER_BYTES_MAX = 1024 * 1024;
 /** What a client may send ahead before its socket is no longer read. */
 const PIPELINE_BYTES_MAX = 64 * 1024;
 
@@ -36,10 +34,7 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
   #deaf = false;
   /** The shutdown of our side is done. */
   #finSent = false;
-  /** The client's FIN has not come in time: the socket is closed, or has something of its own to write before. */
-  #letGo = false;
-  /** Bytes thrown away after our FIN. */
-  #discarded = 0;
+  #linger: Linger | null = null;
 
   /** `kept`: of a web server in front, for its next request; it is closed only to make room. */
   constructor(ctx: EdgeContext, socket: ClientSocket, unixPath: string, kept: boolean = false) {
@@ -55,11 +50,7 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
 
   data(chunk: Buffer): void {
     this.ctx.counts.bytesIn += chunk.length;
-    if (this.phase === Phase.LINGER) {
-      this.#discarded += chunk.length;
-      if (this.#discarded > LINGER_BYTES_MAX) this.socket.terminate();
-      return;
-    }
+    if (this.phase === Phase.LINGER) return this.#linger?.data(chunk.length);
     if (this.session !== null) this.session.receive(chunk);
     else if (!this.#deaf) this.take(chunk);
   }
@@ -143,11 +134,8 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
       case Phase.UPGRADED:
         return this.session?.onDeadline(now);
       default:
-        if (this.#letGo) return this.socket.terminate();
-        this.#letGo = true;
         this.wait(Phase.LINGER, LINGER_MS);
-        // No reset: what the kernel has not delivered to a slow client yet, it delivers.
-        this.socket.end();
+        this.#linger?.onDeadline(now);
     }
   }
 
@@ -375,7 +363,7 @@ export class H1Connection extends H1Upgrade implements AccessRecord {
   #close(): void {
     if (this.phase >= Phase.LINGER) return;
     this.wait(Phase.LINGER, LINGER_MS);
-    this.#discarded = 0;
+    this.#linger = new Linger(this.ctx, this.socket, this.output);
     this.pause(false);
     if (this.output.pending === 0) this.#sendFin();
   }

@@ -3,7 +3,7 @@
  * round of the event loop leaves in one write.
  *
  * It ends in steps (RFC 9113 section 6.8): a GOAWAY that names no stream, so that what is on its way is still served; one that names the
- * last when the client has seen the first; after the last stream our FIN. Then it reads on, so that no RST overtakes the last response.
+ * last when the client has seen the first; after the last stream our FIN. Then it waits for the client's (linger.ts).
  */
 import { release } from "../../core/bytes.ts";
 import { H2Connection, H2Event } from "../../proto/h2/connection.ts";
@@ -19,10 +19,8 @@ import { flushLater } from "./h2-flush.ts";
 import type { H2Owner } from "./h2-owner.ts";
 import { H2Stream } from "./h2-stream.ts";
 import { H2WebSocket } from "./h2-websocket.ts";
+import { Linger, LINGER_MS } from "./linger.ts";
 
-/** How long and how much is read and thrown away after our FIN. */
-const LINGER_MS = 2000;
-const LINGER_BYTES_MAX = 1024 * 1024;
 /** How long the client may take to see that it is to open no more streams. */
 const DRAIN_MS = 2000;
 /** Bytes of one write. */
@@ -55,7 +53,7 @@ export class H2ClientConnection implements ClientConnection, H2Owner {
   #finSent = false;
   #gone = false;
   #inputEnded = false;
-  #discarded = 0;
+  #linger: Linger | null = null;
   /** When something last moved on that has a deadline of the connection's own: bytes taken, a head begun, the last stream. */
   #progressAt: number;
   #headAt = 0;
@@ -97,11 +95,7 @@ export class H2ClientConnection implements ClientConnection, H2Owner {
 
   data(chunk: Buffer): void {
     this.ctx.counts.bytesIn += chunk.length;
-    if (this.#leaving) {
-      this.#discarded += chunk.length;
-      if (this.#discarded > LINGER_BYTES_MAX) this.#socket.terminate();
-      return;
-    }
+    if (this.#leaving) return this.#linger?.data(chunk.length);
     this.#chunkKept = false;
     this.engine.feed(chunk);
     this.#pump();
@@ -215,7 +209,10 @@ export class H2ClientConnection implements ClientConnection, H2Owner {
 
   onDeadline(now: number): void {
     const { settings, sweeper } = this.ctx;
-    if (this.#leaving) return this.#socket.terminate();
+    if (this.#leaving) {
+      this.deadline = sweeper.in(LINGER_MS);
+      return this.#linger?.onDeadline(now);
+    }
     if (!this.engine.established) return this.#refuse("header-timeout");
     const { sendTimeoutMs, headerTimeoutMs, keepAliveMs } = settings;
     if (this.#output.pending > 0 && sendTimeoutMs > 0 && now - this.#progressAt >= sendTimeoutMs) {
@@ -386,6 +383,7 @@ export class H2ClientConnection implements ClientConnection, H2Owner {
     for (const stream of [...this.#streams.values()]) stream.gone();
     this.#leaving = true;
     this.deadline = this.ctx.sweeper.in(LINGER_MS);
+    this.#linger = new Linger(this.ctx, this.#socket, this.#output);
     this.flush();
   }
 

@@ -10,10 +10,8 @@ import type { ClientConnection } from "../connection.ts";
 import type { EdgeContext } from "../context.ts";
 import { errorResponse } from "../error-response.ts";
 import { peerName } from "../peer.ts";
+import { Linger, LINGER_MS } from "./linger.ts";
 
-/** How long and how much is read and thrown away after our FIN. */
-const LINGER_MS = 2000;
-const LINGER_BYTES_MAX = 1024 * 1024;
 const HTTP_PORT = 80;
 const HTTPS_PORT = 443;
 
@@ -24,13 +22,12 @@ const HOST = /^(\[[0-9a-fA-F:.]+\]|[^:@/\s]+)(?::(\d*))?$/;
 export class RedirectConnection implements ClientConnection {
   deadline: number;
   sweepIndex = -1;
-  leaving = false;
   readonly idle = false;
   readonly #ctx: EdgeContext;
   readonly #socket: ClientSocket;
   readonly #httpsPort: number;
   readonly #reader: H1Reader;
-  #discarded = 0;
+  #linger: Linger | null = null;
   #closed = false;
 
   constructor(ctx: EdgeContext, socket: ClientSocket, httpsPort: number) {
@@ -45,13 +42,13 @@ export class RedirectConnection implements ClientConnection {
     this.deadline = headerTimeoutMs === 0 ? 0 : ctx.sweeper.in(headerTimeoutMs);
   }
 
+  get leaving(): boolean {
+    return this.#linger !== null;
+  }
+
   data(chunk: Buffer): void {
     this.#ctx.counts.bytesIn += chunk.length;
-    if (this.leaving) {
-      this.#discarded += chunk.length;
-      if (this.#discarded > LINGER_BYTES_MAX) this.#socket.terminate();
-      return;
-    }
+    if (this.#linger !== null) return this.#linger.data(chunk.length);
     this.#reader.feed(chunk);
     const event = this.#reader.next();
     if (event === ReadEvent.HEAD) this.#answer();
@@ -91,9 +88,10 @@ export class RedirectConnection implements ClientConnection {
     this.#refuse("connections-full");
   }
 
-  onDeadline(): void {
-    if (this.leaving) this.#socket.terminate();
-    else this.#refuse("header-timeout");
+  onDeadline(now: number): void {
+    if (this.#linger === null) return this.#refuse("header-timeout");
+    this.deadline = this.#ctx.sweeper.in(LINGER_MS);
+    this.#linger.onDeadline(now);
   }
 
   #answer(): void {
@@ -121,7 +119,7 @@ export class RedirectConnection implements ClientConnection {
   #close(bytes: Buffer): void {
     this.#socket.write(bytes);
     this.#socket.shutdown();
-    this.leaving = true;
+    this.#linger = new Linger(this.#ctx, this.#socket, null);
     this.deadline = this.#ctx.sweeper.in(LINGER_MS);
   }
 }

@@ -1,23 +1,10 @@
 /** How long a connection lives and how its end is said (RFC 9112 section 9). */
 import { describe, expect, test } from "bun:test";
-import { readFileSync } from "node:fs";
 import { runKeelback } from "../../support/server.ts";
-import { until } from "../supervisor/support.ts";
 import { get, message, onBoth, post, Probe, postChunks } from "./support.ts";
 
 function old(target: string, ...fields: string[]): string {
   return message([`GET ${target} HTTP/1.0`, ...fields]);
-}
-
-/** A process has the server's end of this connection open, as the kernel lists it. */
-function isHeld(server: number, client: number): boolean {
-  const [here, there] = [server, client].map(
-    (port) => `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`,
-  );
-  return readFileSync("/proc/net/tcp", "utf8")
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/))
-    .some((fields) => fields[1] === here && fields[2] === there && fields[9] !== "0");
 }
 
 onBoth([], (probe) => {
@@ -190,25 +177,5 @@ test.each(["wsgi", "asgi"] as const)(
     expect((await waiting.readResponse()).headers["connection"]).toBe("close");
     expect(await client.readToEnd()).toBe("last;");
     expect(await stopped).toBe(0);
-  },
-);
-
-test.each(["wsgi", "asgi"] as const)(
-  "A client that takes its time gets the whole of a response that ends its connection (%s)",
-  async (kind) => {
-    await using probe = new Probe(kind);
-    await probe.start();
-    const bytes = 512 * 1024;
-    const key = probe.key();
-    await using client = await probe.connect();
-    client.pause();
-    await client.send(get(`/big?key=${key}&size=${bytes}`, "Connection: close"));
-    await probe.heard(key, "closed");
-    // The server has waited for the client's end in vain: what is left to do is the kernel's.
-    const { port } = probe.server;
-    await until("the server to let go", () => !isHeld(port, client.localPort));
-    client.resume();
-    expect((await client.readResponse()).body).toHaveLength(bytes);
-    expect(await client.readToEnd()).toBe("");
   },
 );
