@@ -45,12 +45,11 @@ export async function openAddresses({
   });
   const taken = await takeOver({ config, sources, passed, inherited }, binds);
   if (taken.failure !== null) return closed(taken.listeners, taken.failure);
-  const opened = await openListeners(taken.missing, config, passed.sockets, taken.listeners);
+  // The predecessor has the UDP ports until it leaves.
+  const settings = http3 && inherited === null ? { ...config, objection: udpFailure } : config;
+  const opened = await openListeners(taken.missing, settings, passed.sockets, taken.listeners);
   if (!opened.ok) return opened;
   const listeners = [...taken.listeners, ...opened.listeners];
-  // The predecessor has the UDP ports until it leaves.
-  const failure = http3 && inherited === null ? udpFailure(listeners) : null;
-  if (failure !== null) return closed(listeners, failure);
   const redirect =
     redirectHttp === null || taken.redirect !== null
       ? null

@@ -32,7 +32,13 @@ import { failure } from "./open-result.ts";
 import { setTcpOptions, type TcpSettings } from "./tcp-options.ts";
 import type { UnixSettings } from "./unix.ts";
 
-export type ListenSettings = TcpSettings & UnixSettings & Pick<Config, "ipv6Only">;
+export interface ListenSettings extends TcpSettings, UnixSettings, Pick<Config, "ipv6Only"> {
+  /** What else stands in the way of a socket that is open, or null. */
+  readonly objection?: (listener: Listener) => OpenFailure | null;
+}
+
+/** So many ports in all that the kernel chooses may meet an objection. */
+const CHOICES_OF_PORT = 5;
 
 export type OpenedListeners =
   | { readonly ok: true; readonly listeners: readonly Listener[] }
@@ -50,16 +56,35 @@ export async function openListeners(
   for (const bind of binds) {
     const ipv6Only = settings.ipv6Only || isV6Only(bind, ipv4Ports);
     for (const open of openersOf(bind, { ...settings, ipv6Only }, passed)) {
-      const opened = await open();
-      const result = opened.ok ? refuseTwice(opened, listeners) : opened;
+      const result = await openSuited(bind, open, listeners, settings);
       if (!result.ok) {
         closeListeners(listeners);
         return result;
       }
-      listeners.push({ ...result.listener, protocol: bind.protocol ?? "http" });
+      listeners.push(result.listener);
     }
   }
   return { ok: true, listeners };
+}
+
+/** A port that nobody has named is chosen anew where another program has what belongs to it. */
+async function openSuited(
+  bind: Bind,
+  open: () => OpenResult | Promise<OpenResult>,
+  before: readonly Listener[],
+  { objection }: ListenSettings,
+): Promise<OpenResult> {
+  const choices = bind.kind === "tcp" && bind.port === 0 ? CHOICES_OF_PORT : 1;
+  for (let choice = 1; ; choice++) {
+    const opened = await open();
+    const result = opened.ok ? refuseTwice(opened, before) : opened;
+    if (!result.ok) return result;
+    const listener: Listener = { ...result.listener, protocol: bind.protocol ?? "http" };
+    const refusal = objection?.(listener) ?? null;
+    if (refusal === null) return { ok: true, listener };
+    closeListeners([listener]);
+    if (choice === choices || refusal.code !== "in-use") return { ok: false, failure: refusal };
+  }
 }
 
 /** A name that was passed may stand for several sockets, or for none. */

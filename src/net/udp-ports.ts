@@ -1,20 +1,17 @@
 /**
- * Whether the UDP ports beside TCP ones are free: an edge opens them later, and then only a log would say so. Best effort, as another
- * program may take one in between.
+ * Whether the UDP port beside a TCP one is free: an edge opens it later, and then only a log would say so. Best effort, as another
+ * program may take it in between.
  */
 import { closeSync } from "node:fs";
 import { bindTo, datagramSocket, errno, readFamily, socketName } from "./libc.ts";
 import type { Listener, OpenFailure } from "./open-result.ts";
 
-/** What stands in the way of HTTP/3 beside these sockets, or null. */
-export function udpFailure(listeners: readonly Listener[]): OpenFailure | null {
-  for (const listener of listeners) {
-    if (listener.kind !== "tcp" || listener.protocol !== "http") continue;
-    const name = socketName(listener.fd);
-    const error = name === null ? null : bindError(name);
-    if (error !== null) return failureOf(error, listener);
-  }
-  return null;
+/** What stands in the way of HTTP/3 beside this socket, or null. */
+export function udpFailure(listener: Listener): OpenFailure | null {
+  if (listener.kind !== "tcp" || listener.protocol !== "http") return null;
+  const name = socketName(listener.fd);
+  const error = name === null ? null : bindError(name);
+  return error === null ? null : failureOf(error, listener);
 }
 
 /** The name of the error that binding a UDP socket to this address meets, or null. */
