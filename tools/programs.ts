@@ -62,18 +62,29 @@ function hashOf(directory: string): string {
   return hash.digest("hex");
 }
 
-/** Builds the Go module in `directory`, which holds files only, as .cache/go/bin/`name`. */
-export function ensureGoProgram(name: string, directory: string): void {
-  const stampPath = `${GO_BIN}/${name}.stamp`;
+/** Builds the Go module in `directory`, which holds files only, as .cache/go/bin/`name`: its path, or null where that fails. */
+export function ensureGoProgram(name: string, directory: string): string | null {
+  const path = `${GO_BIN}/${name}`;
+  const stampPath = `${path}.stamp`;
   const stamp = hashOf(`${root}/${directory}`);
-  if (isStamped(stampPath, stamp) || !goIsHere(name)) return;
+  if (isStamped(stampPath, stamp)) return path;
+  if (!goIsHere(name)) return null;
   say(`building ${name}`);
   mkdirSync(GO_BIN, { recursive: true });
-  const done = download(["go", "build", "-mod=readonly", "-o", `${GO_BIN}/${name}`, "."], {
+  const done = download(["go", "build", "-mod=readonly", "-o", path, "."], {
     cwd: `${root}/${directory}`,
   });
-  if (done.code === 0) writeFileSync(stampPath, stamp);
-  else say(`go could not build ${directory}:\n${done.output.trimEnd()}`);
+  if (done.code === 0) {
+    writeFileSync(stampPath, stamp);
+    return path;
+  }
+  say(`go could not build ${directory}:\n${done.output.trimEnd()}`);
+  return null;
+}
+
+/** The HTTP/3 client of the tests. */
+export function ensureH3Client(): string | null {
+  return ensureGoProgram("h3-client", "tests/support/h3client");
 }
 
 function findPython27(): string | undefined {

@@ -5,7 +5,13 @@
  */
 import { aptInstall } from "./apt.ts";
 import { fail, run, say } from "./process.ts";
-import { ensureAutobahn, ensureGoProgram, ensureH2spec, ensureToxiproxy } from "./programs.ts";
+import {
+  ensureAutobahn,
+  ensureGoProgram,
+  ensureH2spec,
+  ensureH3Client,
+  ensureToxiproxy,
+} from "./programs.ts";
 import { findPythons, preferredPython } from "./pythons.ts";
 import { ensureVenv } from "./venv.ts";
 
@@ -42,6 +48,7 @@ function test(): void {
   ensureVenv({ directory: ".cache/interop-venv", python, requirements: "interop.txt" });
   ensureVenv({ directory: ".cache/peers-venv", python, requirements: "peers.txt" });
   ensureGoProgram("protocol-client", "tests/interop/clients/go");
+  ensureH3Client();
   ensureToxiproxy();
   suites();
 }

@@ -1,13 +1,9 @@
 /**
- * An HTTP/3 client, quic-go's (tests/support/h3client): built once for each process, one connection for each instance. Tests that need it
- * are skipped by name where Go is missing.
+ * An HTTP/3 client, quic-go's (tests/support/h3client): one connection for each instance. `make test` builds it before the tests, which
+ * have too little time for that; a single test file builds it where its source has changed. Tests that need it are skipped by name where
+ * Go is missing.
  */
-import { mkdtempSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-
-const SOURCE = new URL("h3client", import.meta.url).pathname;
-const BUILD_TIMEOUT_MS = 300_000;
+import { ensureH3Client } from "../../tools/programs.ts";
 
 /** Why these tests cannot run here, or null. */
 export const missing: string | null = Bun.which("go") === null ? "Go is not installed" : null;
@@ -87,19 +83,10 @@ class Waiting {
 
 let executable: string | null = null;
 
-function build(): string {
-  if (executable !== null) return executable;
-  const directory = mkdtempSync(join(tmpdir(), "keelback-h3client-"));
-  process.on("exit", () => Bun.spawnSync(["rm", "-rf", directory]));
-  const path = join(directory, "h3client");
-  const done = Bun.spawnSync(["go", "build", "-o", path, "."], {
-    cwd: SOURCE,
-    stderr: "pipe",
-    timeout: BUILD_TIMEOUT_MS,
-  });
-  if (done.exitCode !== 0) throw new Error(`the client cannot be built: ${String(done.stderr)}`);
-  executable = path;
-  return path;
+function program(): string {
+  executable ??= ensureH3Client();
+  if (executable === null) throw new Error("the HTTP/3 client cannot be built");
+  return executable;
 }
 
 export class H3Client implements AsyncDisposable {
@@ -111,7 +98,7 @@ export class H3Client implements AsyncDisposable {
   /** `base`: `https://127.0.0.1:8443`. */
   constructor(base: string) {
     this.#base = base;
-    this.#process = Bun.spawn([build()], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+    this.#process = Bun.spawn([program()], { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
     void this.#read();
   }
 
