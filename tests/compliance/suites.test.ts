@@ -5,9 +5,11 @@ import { targetName } from "../support/target.ts";
 import { CI_PLAN, fuzzingClient, runAutobahn } from "./autobahn.ts";
 import { h2spec, runH2spec } from "./h2spec.ts";
 import { pagePath, readResults, renderPage } from "./results.ts";
-import { scanTls, sslyze } from "./tls.ts";
+import { completeScan, scanTls, sslyze } from "./tls.ts";
 
 const AUTOBAHN_TIMEOUT_MS = 5 * 60_000;
+/** Two scans, if need be. */
+const SSLYZE_TIMEOUT_MS = 2 * 60_000;
 const server = targetName();
 
 describe.skipIf(!existsSync(fuzzingClient))("Autobahn fuzzing client", () => {
@@ -37,15 +39,62 @@ describe.skipIf(!existsSync(h2spec))("h2spec", () => {
 });
 
 describe.skipIf(!existsSync(sslyze))("sslyze", () => {
-  test("the default settings have grade A: no old version, renegotiation or compression", async () => {
-    const { figures, remarks } = await scanTls(server);
-    expect(remarks).toEqual([]);
-    expect(figures).toMatchObject({
-      grade: "A",
-      versions: "TLS 1.2, TLS 1.3",
-      "renegotiation by the client": "no",
-      compression: "no",
-      vulnerabilities: "none",
+  test(
+    "the default settings have grade A: no old version, renegotiation or compression",
+    async () => {
+      const { figures, remarks } = await scanTls(server);
+      expect(remarks).toEqual([]);
+      expect(figures).toMatchObject({
+        grade: "A",
+        versions: "TLS 1.2, TLS 1.3",
+        "renegotiation by the client": "no",
+        compression: "no",
+        vulnerabilities: "none",
+      });
+    },
+    SSLYZE_TIMEOUT_MS,
+  );
+});
+
+describe("a scan by sslyze", () => {
+  const completed = { status: "COMPLETED", error_trace: null, result: {} };
+  const failed = { status: "ERROR", error_trace: "timed out", result: null };
+  const report = (heartbleed: object): string => {
+    const scan_result = { heartbleed, tls_1_2_cipher_suites: completed };
+    return JSON.stringify({
+      server_scan_results: [{ connectivity_error_trace: null, scan_result }],
+    });
+  };
+  const unreachable = JSON.stringify({
+    server_scan_results: [{ connectivity_error_trace: "refused", scan_result: null }],
+  });
+  /** What comes of these reports, one for each run; and those that were not asked for. */
+  const scan = async (...reports: string[]) => {
+    const said = await completeScan(async () => reports.shift() ?? "").catch(String);
+    return { said, left: reports.length };
+  };
+
+  test("that completes is not repeated", async () => {
+    expect(await scan(report(completed), report(failed))).toMatchObject({
+      said: { heartbleed: {} },
+      left: 1,
+    });
+  });
+
+  test.each([
+    ["ends in an error", report(failed)],
+    ["cannot connect", unreachable],
+  ])("that %s is tried once more", async (_, first) => {
+    expect(await scan(first, report(completed))).toMatchObject({
+      said: { heartbleed: {} },
+      left: 0,
+    });
+  });
+
+  test("fails at the second error", async () => {
+    expect(await scan(report(failed), report(failed), report(completed))).toEqual({
+      said: "Error: sslyze: heartbleed failed: timed out",
+      left: 1,
     });
   });
 });

@@ -36,7 +36,7 @@ interface Suites {
   accepted_cipher_suites: { cipher_suite: { name: string } }[];
 }
 
-interface Scan {
+export interface Scan {
   tls_compression: { supports_compression: boolean };
   session_renegotiation: {
     supports_secure_renegotiation: boolean;
@@ -55,7 +55,20 @@ interface Scan {
   suites: Record<string, Suites>;
 }
 
-/** sslyze's report of its only target; throws when a scan did not complete. */
+/** sslyze had trouble with its connections. */
+class Incomplete extends Error {}
+
+/** What sslyze reports; it runs once more where it could not complete. */
+export async function completeScan(runOnce: () => Promise<string>): Promise<Scan> {
+  try {
+    return scanOf(await runOnce());
+  } catch (error) {
+    if (!(error instanceof Incomplete)) throw error;
+    return scanOf(await runOnce());
+  }
+}
+
+/** sslyze's report of its only target. */
 function scanOf(json: string): Scan {
   const report: {
     server_scan_results: {
@@ -67,11 +80,11 @@ function scanOf(json: string): Scan {
   if (target === undefined) throw new Error("sslyze scanned nothing");
   const results: Record<string, unknown> = {};
   for (const [name, { status, error_trace, result }] of Object.entries(target.scan_result ?? {})) {
-    if (status === "ERROR") throw new Error(`sslyze: ${name} failed: ${error_trace}`);
+    if (status === "ERROR") throw new Incomplete(`sslyze: ${name} failed: ${error_trace}`);
     results[name] = result;
   }
   if (results.tls_1_2_cipher_suites === undefined) {
-    throw new Error(`sslyze could not connect: ${target.connectivity_error_trace}`);
+    throw new Incomplete(`sslyze could not connect: ${target.connectivity_error_trace}`);
   }
   const suites = Object.keys(VERSIONS).map((key) => [key, results[`${key}_cipher_suites`]]);
   return { ...results, suites: Object.fromEntries(suites) } as Scan;
@@ -133,11 +146,16 @@ export async function scanTls(server: TargetName): Promise<Finding> {
     app: "echo_websocket:app",
     certificate: testCertificate("rsa"),
   });
+  return summarise(await completeScan(() => runSslyze(target.port)));
+}
+
+/** Its report, JSON. */
+async function runSslyze(port: number): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), "keelback-sslyze-"));
   try {
     const report = join(directory, "report.json");
     const command = [sslyze, "--quiet", ...SCANS, `--json_out=${report}`];
-    const child = Bun.spawn([...command, `localhost:${target.port}`], {
+    const child = Bun.spawn([...command, `localhost:${port}`], {
       stdio: ["ignore", "pipe", "pipe"],
       timeout: TIMEOUT_MS,
       killSignal: "SIGKILL",
@@ -145,7 +163,7 @@ export async function scanTls(server: TargetName): Promise<Finding> {
     const output = await Promise.all([child.stdout.text(), child.stderr.text()]);
     const code = await child.exited;
     if (code !== 0) throw new Error(`sslyze failed: ${output.join("").slice(-2000)}`);
-    return summarise(scanOf(readFileSync(report, "utf8")));
+    return readFileSync(report, "utf8");
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
