@@ -6,7 +6,7 @@ import { appsDirectory, ask, eventually, Place, serve, text } from "../../apps_l
 import { examplesPython, repository, type TestServer } from "../../support/server.ts";
 import { Authority, run, tlsArgs } from "../tls/support.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 /** A flag in /proc/net/unix (__SO_ACCEPTCON). */
 const ACCEPTS_CONNECTIONS = 0x1_0000;

@@ -4,7 +4,7 @@ import { RawClient } from "../../support/raw-client.ts";
 import type { TestServer } from "../../support/server.ts";
 import { Authority, curl, secure, startTls, tlsArgs } from "./support.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 const authority = new Authority();
 let server: TestServer;

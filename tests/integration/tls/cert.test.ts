@@ -15,7 +15,7 @@ import { join } from "node:path";
 import { examplesPython, runKeelback } from "../../support/server.ts";
 import { run, startTls } from "./support.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 const top = mkdtempSync(join(tmpdir(), "keelback-cert-"));
 let directory: string;

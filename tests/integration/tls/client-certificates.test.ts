@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import type { TestServer } from "../../support/server.ts";
 import { Authority, curl, type Files, type Ran, sClient, startTls, tlsArgs } from "./support.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 const authority = new Authority();
 const strangers = new Authority();

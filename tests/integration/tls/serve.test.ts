@@ -5,7 +5,7 @@ import { Agent, request } from "node:https";
 import { examplesPython, type TestServer } from "../../support/server.ts";
 import { Authority, curl, type Files, run, sClient, startTls, tlsArgs } from "./support.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 const authority = new Authority();
 const BODY_BYTES = 8 * 1024 * 1024;

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { repository, runKeelback } from "../../support/server.ts";
 import { Authority, curl, type Files, startTls, tlsArgs } from "./support.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 const authority = new Authority();
 const good = authority.server();

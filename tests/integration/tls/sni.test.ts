@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import type { TestServer } from "../../support/server.ts";
 import { Authority, curl, secure, startTls } from "./support.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(60_000);
 
 describe("The client's name chooses the certificate", () => {
   const authority = new Authority();
