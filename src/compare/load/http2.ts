@@ -5,6 +5,7 @@ import type { ErrorCounts, Histogram, Latency, Round } from "../types.ts";
 import type { LoadRequest } from "./http-load.ts";
 import { bodyHash } from "./http-load.ts";
 import { Latencies } from "./latencies.ts";
+import { finish, run, Schedule } from "./pace.ts";
 import { patternOf } from "./stream.ts";
 
 export interface Http2Spec {
@@ -28,8 +29,6 @@ export interface Http2Result {
   readonly timeline: NonNullable<Round["timeline"]>;
 }
 
-const LINGER_MS = 5000;
-
 type Fault = keyof ErrorCounts | null;
 
 export async function runHttp2Load(spec: Http2Spec): Promise<Http2Result> {
@@ -37,10 +36,10 @@ export async function runHttp2Load(spec: Http2Spec): Promise<Http2Result> {
   const sessions = await Promise.all(
     Array.from({ length: spec.connections }, async () => open(origin)),
   );
-  const run = new Http2Run(spec, sessions);
-  await (spec.rate === 0 ? run.closed() : run.open());
+  const load = new Http2Run(spec, sessions);
+  await (spec.rate === 0 ? load.closed() : load.open());
   for (const session of sessions) session.destroy();
-  return run.result();
+  return load.result();
 }
 
 class Http2Run {
@@ -95,17 +94,15 @@ class Http2Run {
   }
 
   async open(): Promise<void> {
-    const gap = 1000 / this.#spec.rate;
-    let next = this.#start;
-    for (let now = this.#start; now < this.#end; now = performance.now()) {
-      for (; next <= now; next += gap) {
+    const schedule = new Schedule(this.#spec.rate, this.#start, this.#end);
+    const tick = (now: number): void => {
+      for (const due of schedule.by(now)) {
         const session = this.#sessions[this.#turn % this.#sessions.length];
-        if (session !== undefined) void this.#send(session, next);
+        if (session !== undefined) void this.#send(session, due);
       }
-      await turn();
-    }
-    const lingerEnd = performance.now() + LINGER_MS;
-    while (this.#underWay.size > 0 && performance.now() < lingerEnd) await turn();
+    };
+    await run(this.#end, tick);
+    await finish(() => this.#underWay.size > 0);
     const now = performance.now();
     for (const { due } of this.#underWay) {
       if (due < this.#measureFrom) continue;
@@ -165,10 +162,4 @@ function faultOf(status: number, body: Buffer, { check }: LoadRequest): Fault {
   if (check.status === undefined ? status >= 400 : status !== check.status) return "status";
   if (check.body === undefined || check.body.how === "any") return null;
   return bodyHash(body, check.body.how) === check.body.hash ? null : "body";
-}
-
-async function turn(): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  setImmediate(resolve);
-  return promise;
 }

@@ -6,22 +6,11 @@
  * Runs in a process of its own (`__load`) and spins instead of sleeping between sends, to be on time to some microseconds.
  */
 import type { OpenLoopSpec, StreamResult } from "./http-load.ts";
+import { finish, run } from "./pace.ts";
 import { Stream } from "./stream.ts";
 
-/** So long after the end, what is due and waits for a connection is still sent. */
-const SEND_MS = 2000;
-/** After the last send, answers are awaited so long; those that are still missing then are errors. */
-const LINGER_MS = 5000;
-const SLEEP_MS = 1;
 /** A server that accepts few connections at a time must not keep the run from beginning. */
 const CONNECT_MS_MAX = 3000;
-
-async function turn(spin: boolean): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (spin) setImmediate(resolve);
-  else setTimeout(resolve, SLEEP_MS);
-  return promise;
-}
 
 /**
  * Each stream as often as it has connections, evenly mixed, to be opened all at once: workers that accept for
@@ -35,18 +24,6 @@ function mixed(streams: readonly Stream[]): Stream[] {
     })),
   );
   return entries.sort((a, b) => a.at - b.at).map((entry) => entry.stream);
-}
-
-async function finish(streams: readonly Stream[]): Promise<void> {
-  const some = (count: (stream: Stream) => number): boolean =>
-    streams.some((stream) => count(stream) > 0);
-  const sendEnd = performance.now() + SEND_MS;
-  while (some(({ waiting }) => waiting) && performance.now() < sendEnd) {
-    for (const stream of streams) stream.sendWaiting();
-    await turn(false);
-  }
-  const lingerEnd = performance.now() + LINGER_MS;
-  while (some(({ awaited }) => awaited) && performance.now() < lingerEnd) await turn(false);
 }
 
 export async function runOpenLoop(spec: OpenLoopSpec): Promise<Record<string, StreamResult>> {
@@ -63,16 +40,19 @@ export async function runOpenLoop(spec: OpenLoopSpec): Promise<Record<string, St
   const end = measureFrom + spec.durationMs;
   for (const stream of streams) stream.begin(start, measureFrom, end);
   const [first] = streams;
-  let now = performance.now();
-  for (; now < end && first?.finished !== true; now = performance.now()) {
+  const tick = (now: number): void => {
     for (const stream of streams) stream.tick(now);
-    await turn(spin);
-  }
-  // What became due while this process stood still, beyond the end, is sent late and counts as late.
-  if (now >= end) for (const stream of streams) stream.tick(end - SLEEP_MS);
-  const durationMs = Math.min(now, end) - measureFrom;
+  };
+  const stopped = await run(end, tick, { spin, over: () => first?.finished === true });
+  const durationMs = Math.min(stopped, end) - measureFrom;
   for (const stream of streams) stream.stop();
-  await finish(streams);
+  await finish(
+    () => streams.some(({ awaited }) => awaited > 0),
+    () => streams.some(({ waiting }) => waiting > 0),
+    () => {
+      for (const stream of streams) stream.sendWaiting();
+    },
+  );
   for (const stream of streams) stream.close();
   return Object.fromEntries(streams.map((stream) => [stream.spec.name, stream.result(durationMs)]));
 }

@@ -4,6 +4,7 @@ import type { ErrorCounts } from "../types.ts";
 import type { Check, LoadRequest, StreamResult, StreamSpec } from "./http-load.ts";
 import { bodyHash, requestBytes } from "./http-load.ts";
 import { Latencies } from "./latencies.ts";
+import { Schedule } from "./pace.ts";
 import { ResponseReader } from "./response-reader.ts";
 
 /** A connection that is refused is tried again after this time. */
@@ -39,7 +40,7 @@ export class Stream {
   readonly #links = new Set<Link>();
   /** Due requests that wait for a connection. */
   #waiting: number[] = [];
-  #next = 0;
+  #schedule = new Schedule(0, 0, 0);
   #measureFrom = Number.POSITIVE_INFINITY;
   #end = Number.POSITIVE_INFINITY;
   #over = false;
@@ -91,9 +92,9 @@ export class Stream {
   }
 
   begin(start: number, measureFrom: number, end: number): void {
-    this.#next = start;
     this.#measureFrom = measureFrom;
     this.#end = end;
+    this.#schedule = new Schedule(this.spec.rate, start, end);
     if (this.spec.rate > 0) return;
     if (this.spec.fresh === true) {
       const now = performance.now();
@@ -109,10 +110,7 @@ export class Stream {
 
   /** Sends what has become due by `now`. */
   tick(now: number): void {
-    const { rate } = this.spec;
-    if (rate === 0) return;
-    const gap = 1000 / rate;
-    for (; this.#next <= now; this.#next += gap) this.#waiting.push(this.#next);
+    for (const due of this.#schedule.by(now)) this.#waiting.push(due);
     this.sendWaiting();
   }
 

@@ -1,6 +1,7 @@
 /** WebSocket echo: closed for messages a second, open for latency from when a message was due. Every echo is compared. */
 import type { ErrorCounts, Histogram, Latency, Round } from "../types.ts";
 import { Latencies } from "./latencies.ts";
+import { finish, run, Schedule } from "./pace.ts";
 
 export interface WebSocketSpec {
   readonly url: string;
@@ -22,7 +23,6 @@ export interface WebSocketResult {
 }
 
 const OPEN_TIMEOUT_MS = 10_000;
-const LINGER_MS = 5000;
 
 interface Peer {
   readonly socket: WebSocket;
@@ -46,9 +46,9 @@ export async function runWebSocketLoad(spec: WebSocketSpec): Promise<WebSocketRe
   const sockets = await Promise.all(
     Array.from({ length: spec.connections }, async () => open(spec.url)),
   );
-  const run = new WebSocketRun(spec, sockets);
-  await run.run();
-  return run.result();
+  const load = new WebSocketRun(spec, sockets);
+  await load.run();
+  return load.result();
 }
 
 class WebSocketRun {
@@ -61,6 +61,8 @@ class WebSocketRun {
   readonly #start = performance.now();
   readonly #measureFrom: number;
   readonly #end: number;
+  /** Due messages that wait for a connection. */
+  readonly #waiting: number[] = [];
   #inTime = 0;
   #over = false;
 
@@ -78,21 +80,22 @@ class WebSocketRun {
   async run(): Promise<void> {
     const { rate } = this.#spec;
     for (const peer of this.#peers) this.#begin(peer);
-    const waiting: number[] = [];
-    let next = this.#start;
-    const gap = rate === 0 ? Number.POSITIVE_INFINITY : 1000 / rate;
-    const there = this.#peers.length > 0;
-    for (let now = this.#start; there && now < this.#end; now = performance.now()) {
-      for (; rate > 0 && next <= now; next += gap) waiting.push(next);
-      this.#sendWaiting(waiting);
-      await turn();
-    }
+    const schedule = new Schedule(rate, this.#start, this.#end);
+    const tick = (now: number): void => {
+      for (const due of schedule.by(now)) this.#waiting.push(due);
+      this.#sendWaiting();
+    };
+    await run(this.#end, tick, { over: () => this.#peers.length === 0 });
+    // What an open run still sends may lose its connection too.
+    this.#over = rate === 0;
+    await finish(
+      () => this.#peers.some(({ due }) => due >= 0),
+      () => this.#waiting.length > 0,
+      () => this.#sendWaiting(),
+    );
     this.#over = true;
-    const lingerEnd = performance.now() + LINGER_MS;
-    const busy = (): boolean => this.#peers.some(({ due }) => due >= 0);
-    while (busy() && performance.now() < lingerEnd) await turn();
     const now = performance.now();
-    const lost = rate === 0 ? [] : [...this.#peers.map(({ due }) => due), ...waiting];
+    const lost = rate === 0 ? [] : [...this.#peers.map(({ due }) => due), ...this.#waiting];
     for (const due of lost.filter((each) => each >= this.#measureFrom)) {
       this.#errors.timeout += 1;
       this.#latencies.add(due - this.#measureFrom, now - due);
@@ -110,11 +113,11 @@ class WebSocketRun {
     else this.#free.push(peer);
   }
 
-  #sendWaiting(waiting: number[]): void {
-    while (waiting.length > 0) {
+  #sendWaiting(): void {
+    while (this.#waiting.length > 0) {
       const peer = this.#free.shift();
       if (peer === undefined) return;
-      if (peer.socket.readyState === WebSocket.OPEN) this.#send(peer, waiting.shift() ?? 0);
+      if (peer.socket.readyState === WebSocket.OPEN) this.#send(peer, this.#waiting.shift() ?? 0);
     }
   }
 
@@ -149,10 +152,4 @@ class WebSocketRun {
       timeline: this.#latencies.timeline(durationMs),
     };
   }
-}
-
-async function turn(): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  setImmediate(resolve);
-  return promise;
 }

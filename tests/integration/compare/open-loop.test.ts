@@ -1,11 +1,16 @@
 /** The load generator against servers that misbehave in known ways: what it counts, and that a stall counts for all it delays. */
 import { afterEach, describe, expect, test } from "bun:test";
+import { createSecureServer } from "node:http2";
 import { createServer } from "node:net";
 import type { AddressInfo, Server } from "node:net";
 import { bodyHash } from "../../../src/compare/load/http-load.ts";
 import type { LoadRequest, StreamResult, StreamSpec } from "../../../src/compare/load/http-load.ts";
+import { runHttp2Load } from "../../../src/compare/load/http2.ts";
 import { runOpenLoop } from "../../../src/compare/load/open-loop.ts";
 import { httpLoad } from "../../../src/compare/load/order.ts";
+import { runWebSocketLoad } from "../../../src/compare/load/websocket.ts";
+import { total } from "../../../src/compare/statistics.ts";
+import { selfSigned } from "../../../src/net/self-signed.ts";
 
 const TIMEOUT_MS = 60_000;
 const open: Server[] = [];
@@ -30,6 +35,10 @@ async function serve(answer: (number: number) => string | null): Promise<number>
       }
     });
   });
+  return listen(server);
+}
+
+async function listen(server: Server): Promise<number> {
   open.push(server);
   const { promise, resolve } = Promise.withResolvers<void>();
   server.listen(0, "127.0.0.1", resolve);
@@ -89,23 +98,6 @@ describe("the load generator", () => {
   );
 
   test(
-    "counts what was due while it stood still itself, also at the end",
-    async () => {
-      // Server and generator share this process: one stalls with the other, beyond the end.
-      const port = await serve((number) => {
-        if (number === 5) block(400);
-        return response("hello");
-      });
-      const measured = { name: "measured", path: "/", requests: [hello], connections: 2 };
-      const streams = [{ ...measured, rate: 100 }];
-      const spec = { port, warmupMs: 0, durationMs: 300, streams, spin: false };
-      const { measured: result } = await runOpenLoop(spec);
-      expect(result).toMatchObject({ answered: 30, unsent: 0, errors: 0 });
-    },
-    TIMEOUT_MS,
-  );
-
-  test(
     "tells wrong bodies, wrong statuses and lost connections apart",
     async () => {
       const port = await serve((number) => {
@@ -131,11 +123,7 @@ describe("the load generator", () => {
         socket.on("error", () => undefined);
         socket.once("data", () => socket.end(closing));
       });
-      open.push(server);
-      const { promise, resolve } = Promise.withResolvers<void>();
-      server.listen(0, "127.0.0.1", resolve);
-      await promise;
-      const { port } = server.address() as AddressInfo;
+      const port = await listen(server);
       for (const fresh of [false, true]) {
         open_ = 0;
         const result = await load(port, { count: 100, fresh }, 30_000);
@@ -161,6 +149,72 @@ describe("the load generator", () => {
       expect(result.unsent).toBeGreaterThan(0);
       expect(result.kinds.timeout).toBe(0);
       expect(result.latency?.p50).toBeGreaterThan(500);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe("a load generator counts what was due while it stood still itself, also at the end", () => {
+  const spec = { connections: 2, rate: 100, warmupMs: 0, durationMs: 300 };
+
+  /** Server and generator share this process: one stalls with the other, beyond the end. */
+  function stall(number: number): void {
+    if (number === 5) block(400);
+  }
+
+  test(
+    "of HTTP/1.1",
+    async () => {
+      const port = await serve((number) => {
+        stall(number);
+        return response("hello");
+      });
+      const { connections, rate, ...times } = spec;
+      const stream = { name: "measured", path: "/", requests: [hello], connections, rate };
+      const { measured } = await runOpenLoop({ port, ...times, streams: [stream], spin: false });
+      expect(measured).toMatchObject({ answered: 30, unsent: 0, errors: 0 });
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "of HTTP/2",
+    async () => {
+      const { certificate: cert, key } = selfSigned(["localhost"], new Date());
+      let number = 0;
+      const server = createSecureServer({ cert, key }, (_, answer) => {
+        stall(++number);
+        answer.end("hello");
+      });
+      const port = await listen(server);
+      const result = await runHttp2Load({ ...spec, port, requests: [hello], streams: 1 });
+      expect(result.answered).toBe(30);
+      expect(result.kinds).toEqual({ connection: 0, timeout: 0, status: 0, body: 0 });
+      expect(result.latency?.worst).toBeGreaterThan(300);
+    },
+    TIMEOUT_MS,
+  );
+
+  test(
+    "of WebSockets",
+    async () => {
+      let number = 0;
+      using server = Bun.serve({
+        hostname: "127.0.0.1",
+        port: 0,
+        fetch: (request, bun) => (bun.upgrade(request) ? undefined : new Response("no upgrade")),
+        websocket: {
+          message(socket, message) {
+            stall(++number);
+            socket.send(message);
+          },
+        },
+      });
+      const url = `ws://127.0.0.1:${server.port}/`;
+      const result = await runWebSocketLoad({ ...spec, url, bytes: 10 });
+      expect(total(result.histogram)).toBe(30);
+      expect(result.kinds).toEqual({ connection: 0, timeout: 0, status: 0, body: 0 });
+      expect(result.latency?.worst).toBeGreaterThan(300);
     },
     TIMEOUT_MS,
   );

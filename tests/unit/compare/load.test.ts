@@ -6,6 +6,7 @@ import { parseHey } from "../../../src/compare/load/hey.ts";
 import { requestBytes } from "../../../src/compare/load/http-load.ts";
 import { Latencies } from "../../../src/compare/load/latencies.ts";
 import { parseOha } from "../../../src/compare/load/oha.ts";
+import { Schedule } from "../../../src/compare/load/pace.ts";
 import { ResponseReader } from "../../../src/compare/load/response-reader.ts";
 import { patternOf } from "../../../src/compare/load/stream.ts";
 import { luaOf, parseWrk } from "../../../src/compare/load/wrk.ts";
@@ -93,6 +94,34 @@ describe("a request", () => {
     expect(lua).toContain('["A"]="\\113\\034"}, "\\097\\010\\098")');
     expect(lua).toContain("local pattern = {1, 2}");
   });
+});
+
+describe("a schedule", () => {
+  test.each([0, 0.1, 1234.567891, 98_765.4321])(
+    "from %p on has what is due before its end",
+    (start) => {
+      for (const [rate, ms, count] of [
+        [100, 300, 30],
+        [3, 1000, 3],
+        [7, 3000, 21],
+        [2.5, 1000, 3],
+        [0, 1000, 0],
+      ] as const) {
+        const at = (later: number): number[] => schedule.by(start + later);
+        const schedule = new Schedule(rate, start, start + ms);
+        const due = [
+          ...at(-1),
+          ...at(0),
+          ...at(ms / 2),
+          ...at(ms / 2),
+          ...at(ms * 5),
+          ...at(ms * 6),
+        ];
+        expect(due.length).toBe(count);
+        expect(due.every((one) => one >= start && one < start + ms)).toBe(true);
+      }
+    },
+  );
 });
 
 describe("latencies", () => {
