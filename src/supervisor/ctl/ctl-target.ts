@@ -3,6 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../observe/log.ts";
 import type { CtlTarget } from "./ctl-host.ts";
 import { DUMP_SIGNAL } from "../workers/dump.ts";
+import { handlingOf } from "../workers/handling.ts";
 import type { SupervisorParts } from "../parts.ts";
 import type { Supervisor } from "../supervisor.ts";
 
@@ -64,7 +65,8 @@ export function ctlTarget(options: CtlTargetOptions): CtlTarget {
       const { processes, dumps } = supervisor.parts;
       // One that has not connected has not registered the signal either, and would die of it.
       if (!processes.isConnected(worker)) return null;
-      const collected = dumps.collect(`worker-${worker}`);
+      const handling = handlingOf(processes.pid(worker), DUMP_SIGNAL);
+      const collected = dumps.collect(`worker-${worker}`, handling);
       processes.signal(worker, DUMP_SIGNAL);
       return collected;
     },
