@@ -7,6 +7,7 @@ import type { ErrorCode } from "../core/errors.ts";
 import { hasUnread } from "./client-socket.ts";
 import type { ClientConnection } from "./connection.ts";
 import type { EdgeContext } from "./context.ts";
+import { LINGER_MS } from "./drivers/linger.ts";
 import { errorResponse } from "./error-response.ts";
 import { type Peer, peerName } from "./peer.ts";
 import type { ClientCertificate, RuntimeTlsSocket } from "./tls-socket.ts";
@@ -32,8 +33,6 @@ export interface TlsPort {
   failed(client: string, why: string): void;
 }
 
-/** How long a refused client may take to go. */
-const LINGER_MS = 2000;
 const NOBODY: ClientCertificate = { certificate: null, error: null };
 
 /** An empty SETTINGS and a GOAWAY of the code INADEQUATE_SECURITY (RFC 9113 sections 6.5, 6.8 and 7): for clients that speak HTTP/2. */

@@ -48,9 +48,8 @@ export class Dumps {
     const { promise, resolve } = Promise.withResolvers<readonly string[]>();
     const asked = this.#asked.get(name) ?? { handling, collections: new Set() };
     this.#asked.set(name, asked);
-    const one: Collection = {
-      ...{ lines: [], timer: undefined, looks: 0, handled: 0, done: resolve },
-    };
+    const lines: string[] = [];
+    const one: Collection = { lines, timer: undefined, looks: 0, handled: 0, done: resolve };
     asked.collections.add(one);
     this.#wait(name, asked, one);
     return promise;

@@ -6,9 +6,13 @@ export type Handling = () => boolean | null;
 
 /** Made before the signal is sent: threads that block it anyway do not count. */
 export function handlingOf(pid: number, signal: number): Handling {
-  const before = threadsOf(pid);
-  const aloof = new Set(before.filter((thread) => states(pid, thread, signal).blocked));
-  const known = before.some((thread) => states(pid, thread, signal).known);
+  const aloof = new Set<string>();
+  let known = false;
+  for (const thread of threadsOf(pid)) {
+    const before = states(pid, thread, signal);
+    if (before.blocked) aloof.add(thread);
+    known ||= before.known;
+  }
   return () => {
     if (!known) return null;
     return threadsOf(pid).some((thread) => {
